@@ -69,6 +69,8 @@ type ownUSB struct {
 	*fakes
 	until time.Time
 	gone  bool
+
+	expected []time.Duration // at each restart by the probe: how long the port may be gone from then on
 }
 
 func (b *ownUSB) ExpectRestart(within time.Duration) { b.until = time.Now().Add(within) }
@@ -83,6 +85,9 @@ func TestABoardWithUSBOfItsOwnIsExpectedBackAfterTheProbe(t *testing.T) {
 			prepare(w)
 			b := &ownUSB{fakes: w}
 			w.hook = func(call string) error {
+				if call == "Restart" {
+					b.expected = append(b.expected, time.Until(b.until))
+				}
 				b.gone = b.gone || slices.Contains([]string{"Flash", "Restart", "Lock"}, call) && !time.Now().Before(b.until)
 				if b.gone && call == "Identify" {
 					return devices.ErrLineClosed
@@ -96,6 +101,9 @@ func TestABoardWithUSBOfItsOwnIsExpectedBackAfterTheProbe(t *testing.T) {
 			}
 			if err := s.EnrolWith(t.Context(), b, w.port, run); err != nil || run.Ending != station.Pass || b.gone {
 				t.Errorf("ending %s %q: %v, %v; the port is gone: %t", run.Ending, run.Reason, run.Err, err, b.gone)
+			}
+			if len(b.expected) == 0 || slices.Min(b.expected) < 50*time.Second { // until the end of the step: its shortest bound is a minute
+				t.Errorf("the restarts are expected within %v", b.expected)
 			}
 			if !slices.Contains(w.calls, "Lock") || time.Now().Before(b.until) {
 				t.Errorf("the restart is expected until %v; calls %v", b.until, w.calls)

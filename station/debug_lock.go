@@ -160,7 +160,7 @@ func (a *attempt) closePort(ctx context.Context) error {
 	}
 	id, _, err := a.board.Reset(ctx)
 	if err != nil {
-		return fmt.Errorf("restarting the locked board: %w", withComponent(ErrLine, err))
+		return errors.Join(fmt.Errorf("restarting the locked board: %w", withComponent(ErrLine, err)), a.readsLock(ctx))
 	}
 	if id != a.run.Identity.ID {
 		return &SwappedError{Want: a.run.Identity.ID, Got: id}
@@ -170,4 +170,15 @@ func (a *attempt) closePort(ctx context.Context) error {
 		a.lockIs(state)
 	}
 	return err
+}
+
+// readsLock puts the lock of a board that is silent after it on record. The chip was shown to be the board just before, and some chips
+// start only after a power cycle then: no later Run could show it again.
+func (a *attempt) readsLock(ctx context.Context) error {
+	state, err := a.port.LockState(ctx)
+	if err != nil {
+		return err
+	}
+	a.lockIs(state)
+	return a.noteLock(ctx)
 }

@@ -1,11 +1,13 @@
 package station_test
 
 import (
+	"errors"
 	"slices"
 	"testing"
 	"time"
 
 	"hallmark/devices"
+	"hallmark/devices/probe"
 	"hallmark/station"
 )
 
@@ -112,8 +114,8 @@ func TestALockThatStaysOpenIsNeverAPass(t *testing.T) {
 func TestALockWhoseStateIsNotReadIsNeverAPass(t *testing.T) {
 	w := withPort(t)
 	w.hook = func(call string) error {
-		if call == "Reset" && w.port.state == station.LockLocked {
-			return devices.ErrNoAnswer
+		if call == "LockState" && w.port.state == station.LockLocked {
+			return probe.ErrLost
 		}
 		return nil
 	}
@@ -127,6 +129,44 @@ func TestALockWhoseStateIsNotReadIsNeverAPass(t *testing.T) {
 	w.registered(w.certificate)
 	if again := w.enrol(t.Context(), s); again.Ending != station.Pass || !slices.Equal(w.locks, []string{"intended", "locked"}) {
 		t.Errorf("the next Run ends as %s: %v; entries %v", again.Ending, again.Err, w.locks)
+	}
+}
+
+// A chip may need a power cycle after its lock. No later Run can show that it is the board, so this one puts its lock on record.
+func TestABoardThatIsSilentAfterItsLockHasTheLockOnRecord(t *testing.T) {
+	for name, test := range map[string]struct {
+		lost  error
+		locks []string
+	}{
+		"the lock is read":     {nil, []string{"intended", "locked"}},
+		"the lock is not read": {probe.ErrLost, []string{"intended"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := withPort(t)
+			w.hook = func(call string) error {
+				switch {
+				case w.port.state != station.LockLocked:
+				case call == "Reset":
+					return devices.ErrNoAnswer
+				case call == "LockState":
+					return test.lost
+				}
+				return nil
+			}
+			s := w.locking()
+			run := w.enrol(t.Context(), s)
+			if run.Ending != station.Fault || !errors.Is(run.Err, devices.ErrNoAnswer) || !errors.Is(run.Err, test.lost) && test.lost != nil || !slices.Equal(w.locks, test.locks) {
+				t.Errorf("ending %s %q: %v; entries %v", run.Ending, run.Reason, run.Err, w.locks)
+			}
+			if test.lost != nil {
+				return
+			}
+			w.hook = nil
+			w.registered(w.certificate)
+			if again := w.enrol(t.Context(), s); again.Ending != station.Pass || !again.Locked {
+				t.Errorf("the next Run ends as %s %q: %v; entries %v", again.Ending, again.Reason, again.Err, w.locks)
+			}
+		})
 	}
 }
 

@@ -343,7 +343,8 @@ func TestARefusedImageOfTheBoardDefinitionIsNoMistakeOfTheBoard(t *testing.T) {
 	}{
 		{"a product's image that the station flashed", product, nil, station.Fault, "image-unfit"},
 		{"a product's image that the board had already", func(w *fakes) { product(w); w.port.image = provisioning }, nil, station.Fault, "image-unfit"},
-		{"an image that is not on the list", func(*fakes) {}, [][32]byte{{9}}, station.Fault, "image-unfit"},
+		{"an image that is not on the list", func(*fakes) {}, [][32]byte{{9}}, station.Fault, "image-not-allowed"},
+		{"an image of unknown hash that is not on the list", func(w *fakes) { w.port.setup.Image.Octets = [32]byte{} }, [][32]byte{{9}}, station.Fault, "image-unfit"},
 		{"without COSE key", func(w *fakes) { w.identity.Purposes = 0 }, nil, station.Fault, "image-unfit"},
 		{"a bay that flashes nothing", func(w *fakes) { product(w); w.port.setup.Image, w.silent = nil, false }, nil, station.Reject, "product-image"},
 	} {

@@ -70,8 +70,9 @@ func (p *Pair) answers(ctx context.Context, before *devices.Identity) (*devices.
 	}
 }
 
-// portGone is how long the port of a board with USB of its own may be gone when a probe restarts the board.
-const portGone = 10 * time.Second
+// portGone is how long the port of a board with USB of its own may be gone when a probe restarts the board. It counts from the start of
+// the programmer, which may take 90 s until it resets the board.
+const portGone = 2 * time.Minute
 
 func (p *Pair) expectRestart(within time.Duration) (over func()) {
 	if p.ExpectRestart == nil {
@@ -81,20 +82,17 @@ func (p *Pair) expectRestart(within time.Duration) (over func()) {
 	return func() { p.ExpectRestart(0) }
 }
 
-// pair is the probe and the board of this bay.
+// pair is the probe and the board of this bay. Its caller expects the restart, until the end of the step.
 func (a *attempt) pair() *Pair {
-	p := &Pair{Port: a.port, Boot: a.config.Timeouts.Boot, Stale: a.config.Timeouts.Ask,
+	return &Pair{Port: a.port, Boot: a.config.Timeouts.Boot, Stale: a.config.Timeouts.Ask,
 		Ask: func(ctx context.Context) (*devices.Identity, error) { return a.whoAnswers(ctx, a.config.Timeouts.Ask) }}
-	if board, ok := a.board.(RestartingBoard); ok {
-		p.ExpectRestart = board.ExpectRestart
-	}
-	return p
 }
 
 // prove shows that the chip at the probe is the board that said before, and returns what the board says now. It costs a restart, so only
 // work that cannot be undone, and evidence that a probe read, ask for it.
 func (a *attempt) prove(ctx context.Context, before *devices.Identity) (*devices.Identity, error) {
 	a.resetByProbe = true
+	defer a.mayRestart(ctx)()
 	now, err := a.pair().Proves(ctx, before)
 	if err != nil {
 		if errors.Is(err, devices.ErrNoAnswer) {

@@ -153,7 +153,7 @@ func TestABoardDefinitionThatIsNotThereIsNamed(t *testing.T) {
 	config := filepath.Join(t.TempDir(), "station.yaml")
 	fixtures.Must(0, os.WriteFile(config, []byte("hsm: {module: /m}\nbays: [{name: a, usb: 1-1.2, board: boards/nope.yaml}]\n"), 0o600))(t)
 	var text strings.Builder
-	if err := Show(&text, Options{Config: config, Sysfs: dir}); err != nil || !strings.Contains(text.String(), "bay a: reading the board definition") || !strings.Contains(text.String(), "boards/nope.yaml") {
+	if err := Show(&text, Options{Config: config, Sysfs: dir}); err != nil || strings.Count(text.String(), "bay a: reading the board definition") != 1 || !strings.Contains(text.String(), "boards/nope.yaml") {
 		t.Errorf("%v\n%s", err, &text)
 	}
 }

@@ -63,23 +63,10 @@ func Show(w io.Writer, o Options) error {
 			rows[i].Troubles = slices.DeleteFunc(rows[i].Troubles, func(trouble string) bool { return trouble == noBay })
 		}
 	}
-	for i := range bays {
-		rows[i].addDefinition(&bays[i], filepath.Dir(o.Config))
-	}
 	if o.JSON {
 		return WriteJSON(w, rows)
 	}
 	return WriteTable(w, rows)
-}
-
-// addDefinition names a board definition that cannot be read. A relative path is below base.
-func (r *Row) addDefinition(bay *configs.Bay, base string) {
-	if bay.Board == "" {
-		return
-	}
-	if _, err := configs.LoadBoard(bay.Board, base); err != nil {
-		r.say("%v", err)
-	}
 }
 
 // rows compares bays and tree. Programs that use ports are known for this machine only.

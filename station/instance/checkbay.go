@@ -31,7 +31,11 @@ func (f *Files) CheckBay(bay BaySpec) (image string, err error) {
 		if !f.Config.Boards.AllowEmulated {
 			return "", reason.Usage(fmt.Errorf("bay %s: %w", bay.Name, errNotEmulated))
 		}
-		if emulated, err = f.image(bay.Kind, Images{}); err != nil && bay.Bay.HasProbe() && bay.Board.Firmware.Image == "" {
+		emulated, err = f.image(bay.Kind, Images{})
+		switch {
+		case err != nil && !errors.Is(err, errNoFirmware):
+			return "", fmt.Errorf("bay %s: %w", bay.Name, err)
+		case err != nil && bay.Bay.HasProbe() && bay.Board.Firmware.Image == "":
 			return "", nil // a flag of the command that enrols may name the image
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"hallmark/station"
 	"hallmark/station/instance"
 	"hallmark/station/reason"
+	"hallmark/station/workdir"
 )
 
 // definition is a board definition with an image of these octets.
@@ -197,10 +198,38 @@ func TestAnImageThatTheStationDoesNotAllowIsRefusedBeforeTheFirstRun(t *testing.
 	if _, err := files.DebugPort(probed(board, "openocd"), ""); err != nil {
 		t.Error(err)
 	}
-	board.Firmware = configs.BoardImage{}
 	files.Config.Boards.FirmwareAllow = files.Config.Boards.FirmwareAllow[:1]
+	hex := ":0400000001020304F2\n:020000041000EA\n:04120800FEFFFFFFE7\n:00000001FF\n" // flash, and a word of the UICR 256 MiB above it
+	apart := definition(t, hex)
+	if _, err := files.DebugPort(probed(apart, "openocd"), ""); !errors.Is(err, station.ErrImageNotAllowed) {
+		t.Errorf("the same octets as a raw image: %v", err)
+	}
+	apart.Firmware.Image, apart.Firmware.Address = filepath.Join(t.TempDir(), "fw.hex"), nil
+	if err := os.WriteFile(apart.Firmware.Image, []byte(hex), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	port, err := files.DebugPort(probed(apart, "openocd"), "")
+	if err != nil || port.Setup().Image.Octets != [sha256.Size]byte{} {
+		t.Errorf("an image whose hash over its octets is not known: %v, %v", port, err)
+	}
+	board.Firmware = configs.BoardImage{}
 	if _, err := files.DebugPort(probed(board, "openocd"), ""); err != nil {
 		t.Errorf("nothing to flash: %v", err)
+	}
+}
+
+func TestAnImageOfEmulatedBoardsThatIsNoFileIsRefusedWithTheBays(t *testing.T) {
+	files := openFiles(t, false)
+	files.Config.Boards.AllowEmulated = true
+	kind := instance.EmulatedKinds()[0]
+	bay := instance.BaySpec{Name: "left", Kind: &kind, Board: definition(t, "octets"), Bay: &configs.Bay{Name: "left"}}
+	files.Config.Firmware.Posix = t.TempDir()
+	if err := files.CheckBays([]instance.BaySpec{bay}); !errors.Is(err, workdir.ErrNotRegular) || reason.ExitOf(err) != reason.ExitUsage || !strings.Contains(err.Error(), "bay left") {
+		t.Errorf("a folder: %v", err)
+	}
+	files.Config.Firmware.Posix = filepath.Join(t.TempDir(), "none")
+	if err := files.CheckBays([]instance.BaySpec{bay}); err != nil {
+		t.Errorf("a flag may name another image than one that is not there: %v", err)
 	}
 }
 

@@ -98,7 +98,7 @@ func recoverAs(ctx context.Context, record *instance.Record, source *instance.Bo
 
 // whichBoard asks the board and its flash, then the person. doubt is what the person must know before the erase.
 func whichBoard(ctx context.Context, record *instance.Record, client *devices.Client, port instance.RecoverPort, locked bool, ask Recover) (id devices.BoardID, by, doubt string, err error) {
-	if id, by, doubt, err = asksBoard(ctx, record, client, port, locked); err != nil {
+	if id, by, doubt, err = asksBoard(ctx, record, client, port, locked, ask.Board); err != nil {
 		return id, by, "", err
 	}
 	switch {
@@ -119,8 +119,9 @@ const notProven = "; the debug port is locked, so nothing shows that the probe i
 
 // asksBoard returns the zero BoardID for a board that neither says who it is nor has a certificate of this station. Its errors are those of
 // the probe. A board that answers must be the chip at the probe, which
-// would be erased: its certificate is in the flash of that chip, or it restarts with that chip.
-func asksBoard(ctx context.Context, record *instance.Record, client *devices.Client, port instance.RecoverPort, locked bool) (id devices.BoardID, by, doubt string, err error) {
+// would be erased: its certificate is in the flash of that chip, or it restarts with that chip. A reset pin that is not connected looks like
+// another board, and a locked chip gives no other proof. So said, the board that a person names, counts if it is the one that answers.
+func asksBoard(ctx context.Context, record *instance.Record, client *devices.Client, port instance.RecoverPort, locked bool, said devices.BoardID) (id devices.BoardID, by, doubt string, err error) {
 	says := answerOf(ctx, client)
 	if !locked && port.Setup().Store {
 		octets, err := port.ReadStore(ctx)
@@ -141,8 +142,12 @@ func asksBoard(ctx context.Context, record *instance.Record, client *devices.Cli
 	}
 	pair := station.Pair{Port: port, Boot: recoverBoot, Stale: recoverStale, ExpectRestart: client.ExpectRestart,
 		Ask: func(ctx context.Context) (*devices.Identity, error) { return answerOf(ctx, client), nil }}
-	if _, err = pair.Proves(ctx, says); locked && isLocked(err) {
+	_, err = pair.Proves(ctx, says)
+	switch elsewhere := errors.Is(err, station.ErrProbeElsewhere); {
+	case locked && (isLocked(err) || elsewhere && said == says.ID):
 		return says.ID, "board", notProven, nil
+	case locked && elsewhere:
+		return says.ID, "board", "", fmt.Errorf("%w; a locked chip whose reset pin is not connected looks the same: if the debug cable leads to this board, give --board %s", err, says.ID)
 	}
 	return says.ID, "board", "", err
 }

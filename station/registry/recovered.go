@@ -81,22 +81,32 @@ func (w *work) mayRecover(recovery *Recovery) error {
 const stateNotRead = "not-read"
 
 // RecoverDone notes how the erase ended; cause is nil for a chip that is erased. state is the lock as it was read afterwards;
-// empty: it was not read, and the board's row keeps the state that was read before.
+// empty: it was not read.
 func (r *Registry) RecoverDone(ctx context.Context, recovery Recovery, state station.LockState, cause error) error {
 	e := recovery.entry(typeRecovered, audit.Success)
-	if cause == nil {
-		e.Details[detailState] = cmp.Or(string(state), stateNotRead)
-	} else {
+	if cause != nil {
+		state = ""
 		e = recovery.entry(typeNotRecovered, audit.Failure)
 		e.Reason = reason.Of(cause).Word
 		e.Details["message"] = text(cause.Error())
 	}
+	e.Details[detailState] = cmp.Or(string(state), stateNotRead)
 	err := r.write(ctx, func(w *work) error {
 		written, err := w.append(e)
-		if err != nil || cause != nil || state == "" || recovery.Board.IsZero() {
+		if err != nil || recovery.Board.IsZero() {
 			return err
 		}
-		return w.exec(`UPDATE locks SET state = ?, changed = ? WHERE board_id = ?`, string(state), written.Time.String(), recovery.Board.String())
+		id := recovery.Board.String()
+		var before string
+		err = w.row(`SELECT state FROM locks WHERE board_id = ?`, []any{id}, &before)
+		if none(err) {
+			return nil // the station never locked it
+		}
+		after := lockAfter(before, e.Details[detailState])
+		if err != nil || after == "" {
+			return err
+		}
+		return w.exec(`UPDATE locks SET state = ?, changed = ? WHERE board_id = ?`, after, written.Time.String(), id)
 	})
 	if err != nil {
 		return errors.Join(cause, fmt.Errorf("noting how the erase ended: %w", err))
@@ -104,16 +114,32 @@ func (r *Registry) RecoverDone(ctx context.Context, recovery Recovery, state sta
 	return cause
 }
 
-// recovered sets the lock of an erased chip. Versions before the state was read wrote none, and took the port for open.
+// lockAfter returns the state of a lock on record after an erase; empty: it stays as before. A lock that was not read may be gone, so it
+// counts as an intent: the next Run must show that a locked chip is the board.
+func lockAfter(before, read string) string {
+	switch {
+	case read != stateNotRead:
+		return read
+	case before == string(station.LockLocked):
+		return string(station.LockPending)
+	}
+	return ""
+}
+
+// recovered sets the lock after an erase, or after one that failed. Versions before the state was read wrote none: they took the port of
+// an erased chip for open, and a failure changed nothing.
 func (s *replay) recovered(e audit.Entry) error {
-	if e.Board == nil || s.locks[e.Board.ID] == nil {
+	read := e.Details[detailState]
+	if read == "" && e.Type == typeRecovered {
+		read = string(station.LockOpen)
+	}
+	if e.Board == nil || s.locks[e.Board.ID] == nil || read == "" {
 		return nil // nobody knows the board, or the station never locked it
 	}
-	state := cmp.Or(e.Details[detailState], string(station.LockOpen))
-	if state == stateNotRead {
-		return nil
+	lock := s.locks[e.Board.ID]
+	if state := lockAfter(lock[lockState], read); state != "" {
+		lock[lockState], lock[lockChanged] = state, e.Time.String()
 	}
-	s.locks[e.Board.ID][lockState], s.locks[e.Board.ID][lockChanged] = state, e.Time.String()
 	return nil
 }
 

@@ -41,21 +41,39 @@ func TestAChipIsErasedOnlyAfterTheRegistryWasAsked(t *testing.T) {
 	b.verify()
 }
 
-// The record has the state that was read. Without one, the state that was read before stands.
+// The record has the state that was read. A lock that was not read after an erase may be gone, so it counts as an intent only.
 func TestTheLockOfAnErasedChipIsAsItWasRead(t *testing.T) {
-	for read, want := range map[station.LockState]station.LockState{station.LockOpen: station.LockOpen, "": station.LockLocked} {
+	for _, test := range []struct {
+		before, read station.LockState
+		cause        error
+		want         station.LockState
+	}{
+		{station.LockLocked, station.LockOpen, nil, station.LockOpen},
+		{station.LockLocked, "", nil, station.LockPending},
+		{station.LockLocked, "", errors.New("the probe is lost"), station.LockPending},
+		{station.LockPending, "", nil, station.LockPending},
+		{station.LockOpen, "", errors.New("the probe is lost"), station.LockOpen},
+	} {
 		b := newTestRegistry(t)
 		run := b.run()
 		b.toLock(run)
-		run.Lock.State, run.Ending = station.LockLocked, station.Pass
-		b.must(b.LockRead(t.Context(), run))
+		run.Ending = station.Fault
+		if test.before != station.LockPending {
+			run.Lock.State = test.before
+			b.must(b.LockRead(t.Context(), run))
+		}
+		if test.before == station.LockLocked {
+			run.Ending = station.Pass
+		}
 		b.must(b.closeRun(t.Context(), run))
 		recovery := Recovery{Board: run.Identity.ID, KnownBy: "person", Bay: "left", Operator: "ann", Hold: true}
 		b.must(b.RecoverIntended(t.Context(), recovery))
-		b.must(b.RecoverDone(t.Context(), recovery, read, nil))
+		if err := b.RecoverDone(t.Context(), recovery, test.read, test.cause); !errors.Is(err, test.cause) {
+			t.Errorf("%+v: %v", test, err)
+		}
 		standing, err := b.Standing(t.Context(), run.Identity.ID)
-		if err != nil || standing.Lock != want {
-			t.Errorf("read %q: %+v, %v", read, standing, err)
+		if err != nil || standing.Lock != test.want {
+			t.Errorf("%+v: %+v, %v", test, standing, err)
 		}
 		b.verify()
 	}
@@ -64,7 +82,10 @@ func TestTheLockOfAnErasedChipIsAsItWasRead(t *testing.T) {
 // Versions before the state was read wrote no state, and took the port for open.
 func TestAnEraseWithoutAStateIsThatOfAnEarlierVersion(t *testing.T) {
 	s := &replay{locks: map[string]fields{"b": {lockState: "locked", lockChanged: ""}}}
-	if err := s.recovered(audit.Entry{Board: &audit.Board{ID: "b"}}); err != nil || s.locks["b"][lockState] != "open" {
+	if err := s.recovered(audit.Entry{Type: typeNotRecovered, Board: &audit.Board{ID: "b"}}); err != nil || s.locks["b"][lockState] != "locked" {
+		t.Errorf("a failure: %v, %v", s.locks["b"], err)
+	}
+	if err := s.recovered(audit.Entry{Type: typeRecovered, Board: &audit.Board{ID: "b"}}); err != nil || s.locks["b"][lockState] != "open" {
 		t.Errorf("%v, %v", s.locks["b"], err)
 	}
 }

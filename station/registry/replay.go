@@ -83,7 +83,7 @@ func (s *replay) change(e audit.Entry) error {
 		return s.marked(e)
 	case e.Type == typeLockIntent, e.Type == typeLocked, e.Type == typeLockOpen:
 		return s.locked(e)
-	case e.Type == typeRecovered:
+	case e.Type == typeRecovered, e.Type == typeNotRecovered:
 		return s.recovered(e)
 	case e.Type == "cert.issue.intent":
 		return s.intended(e)

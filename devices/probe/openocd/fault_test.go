@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -103,6 +104,28 @@ func TestAProbeThatHangsIsNamedSoon(t *testing.T) {
 	_, err := slow.Open(probe.Selection{Serial: "5"}).Info(t.Context())
 	if text, readErr := os.ReadFile(tries); !errors.Is(err, probe.ErrMissing) || readErr != nil || len(text) > len("x\n")*2 {
 		t.Errorf("a probe that is slow to be missing: %v after the tries %q, %v", err, text, readErr)
+	}
+}
+
+// The time in which other bays look for their probes is not that of this bay.
+func TestTheWaitForOtherBaysEndsNoSearch(t *testing.T) {
+	tries := filepath.Join(t.TempDir(), "tries")
+	config := Config{Program: fake(t, "echo x >>"+tries+"; echo 'hallmark: asks'; while ! test -e go; do sleep 0.02; done; echo 'Error: No J-Link device found'; exit 1"),
+		LockDir: t.TempDir(), USB: t.TempDir(), FindLimit: time.Second, Chip: nrf52840()}
+	release, err := acquireStart(t.Context(), config.LockDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	free := sync.OnceFunc(release)
+	defer free()
+	look := work{limit: defaultLimit, line: func(line string) {
+		if line == reportPrefix+"asks" {
+			time.AfterFunc(config.FindLimit+200*time.Millisecond, free)
+		}
+	}}
+	_, err = New(config).Open(probe.Selection{Serial: "5", Network: true}).(*device).do(t.Context(), &look)
+	if text, readErr := os.ReadFile(tries); !errors.Is(err, probe.ErrMissing) || readErr != nil || len(text) < len("x\n")*2 {
+		t.Errorf("%v after the tries %q, %v", err, text, readErr)
 	}
 }
 
@@ -397,8 +420,13 @@ func TestTheTransportIsTheOneOfTheDefinition(t *testing.T) {
 // Anybody on the network can answer a broadcast with the serial number of a probe.
 func TestAProbeOnTheNetworkIsOnlyTakenIfTheSelectionSaysSo(t *testing.T) {
 	bay := connect(t, Config{}, jlink.NewNRF52840())
-	_, err := New(Config{Chip: nrf52840(), USB: t.TempDir()}).Open(probe.Selection{Serial: serial}).Info(t.Context())
+	tries := filepath.Join(t.TempDir(), "tries")
+	counted := fake(t, "echo x >>"+tries+`; exec openocd "$@"`)
+	_, err := New(Config{Program: counted, Chip: nrf52840(), USB: t.TempDir()}).Open(probe.Selection{Serial: serial}).Info(t.Context())
 	if !errors.Is(err, probe.ErrMissing) || !strings.Contains(err.Error(), "network: true") || bay.jlink.Sessions() != 0 {
 		t.Errorf("got %v, and %d connections", err, bay.jlink.Sessions())
+	}
+	if text, err := os.ReadFile(tries); err != nil || string(text) != "x\n" {
+		t.Errorf("a second attempt cannot find more: %q, %v", text, err)
 	}
 }

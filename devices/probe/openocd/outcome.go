@@ -49,6 +49,9 @@ func (o *outcome) has(word string) bool {
 	return there
 }
 
+// errNotOnUSB: the script looked for the probe on USB only, and did not find it.
+var errNotOnUSB = fmt.Errorf("%w: no J-Link on USB has the serial number", probe.ErrMissing)
+
 // OpenOCD's texts, version 0.12.0.
 var (
 	banner     = probe.NewPattern(`Open On-Chip Debugger (\d+)\.(\d+)[.\w]*`)
@@ -111,7 +114,7 @@ func (o *outcome) because(d *device) error {
 	}
 	switch err := refusals[refused]; {
 	case refused == "network":
-		return fmt.Errorf("%w: no J-Link on USB has the serial number %s; one that answers over the network needs network: true at the probe of the bay", probe.ErrMissing, d.selected.Serial)
+		return fmt.Errorf("%w %s; one that answers over the network needs network: true at the probe of the bay", errNotOnUSB, d.selected.Serial)
 	case refused == "part": // says what was read and what is wanted
 		return cmp.Or(o.otherPart(d, rest), err)
 	case refused == "verify": // OpenOCD says no more than that

@@ -42,13 +42,13 @@ func (d *device) do(ctx context.Context, w *work) (*outcome, error) {
 		switch {
 		case errors.Is(err, probe.ErrWrongSerial):
 			other = err
-		case !errors.Is(err, probe.ErrMissing), done != nil && done.mark("refused") == "network":
+		case !errors.Is(err, probe.ErrMissing), errors.Is(err, errNotOnUSB): // no attempt may look on the network
 			if done != nil {
 				done.expected = expected
 			}
 			return done, err
 		}
-		if try == attempts || time.Since(begun) > d.cfg.FindLimit {
+		if try == attempts || time.Since(begun)-w.waited > d.cfg.FindLimit {
 			return nil, cmp.Or(other, err)
 		}
 	}
@@ -119,7 +119,9 @@ func (d *device) run(ctx context.Context, dir string, w *work) (process.Result, 
 		}
 		switch line {
 		case reportPrefix + "asks":
+			asked := time.Now()
 			held, err := acquireStart(turn, d.cfg.LockDir)
+			w.waited += time.Since(asked)
 			if err == nil {
 				release = sync.OnceFunc(held)
 				err = os.WriteFile(filepath.Join(dir, goFile), nil, 0o600)

@@ -23,6 +23,7 @@ type work struct {
 	files  map[string][]byte
 	limit  time.Duration
 	line   func(string)
+	waited time.Duration // while other bays looked for their probes
 }
 
 // script returns the whole script.

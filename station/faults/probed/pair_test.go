@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"hallmark/configs"
@@ -205,7 +206,8 @@ func TestAnActiveBoardAtTheWrongProbeIsNotErased(t *testing.T) {
 
 // recovers does what `station recover left` does, in a copy of the station: the bay left has a board of its own, which runs its
 // firmware, and the debug cable leads to the board at the probe. agreed is called when the person is asked.
-func (b *environment) recovers(at *emulated.Board, agreed func(what string)) error {
+// named is whether the person names the board in the bay.
+func (b *environment) recovers(at *emulated.Board, named bool, agreed func(what string) error) error {
 	t := b.t
 	t.Helper()
 	dir := workdir.Dir(filepath.Join(t.TempDir(), "copy"))
@@ -218,6 +220,11 @@ func (b *environment) recovers(at *emulated.Board, agreed func(what string)) err
 	own := fixtures.Must(emulated.Start(t.Context(), emulated.Config{Kind: emulated.QEMU, Machine: "mps2-an385", Dir: dir.In("bays", "left", "1"), Debug: true}))(t)
 	b.probeAt(own)
 	b.flashes()
+	ask := operate.Recover{Why: "bad batch", Operator: "anna"}
+	if named {
+		client := devices.NewClient(own.Transport(), devices.Options{Answer: emulated.AnswerTime})
+		ask.Board = fixtures.Must(client.Identify(t.Context()))(t).ID
+	}
 	b.closes(own.Close)
 	b.probeAt(at)
 	bays := fixtures.Must(instance.SelectBay(dir, "left"))(t)
@@ -226,12 +233,19 @@ func (b *environment) recovers(at *emulated.Board, agreed func(what string)) err
 	image := fixtures.Firmware(t, "../../..", emulated.QEMU, "mps2-an385")
 	source := fixtures.Must(files.Boards(bays, instance.Images{File: image}))(t)
 	record := fixtures.Must(files.OpenRecord(t.Context()))(t)
-	_, err := operate.RecoverBoard(t.Context(), record, source, bays[0], operate.Recover{Why: "bad batch", Operator: "anna"}, func(what string) error {
-		agreed(what)
-		return nil
-	})
+	_, err := operate.RecoverBoard(t.Context(), record, source, bays[0], ask, agreed)
 	return err
 }
+
+// neverAsked is for a recover that must end before the question.
+func neverAsked(t *testing.T) func(what string) error {
+	return func(what string) error {
+		t.Errorf("a person was asked: %s", what)
+		return errSaysNo
+	}
+}
+
+var errSaysNo = errors.New("the person says no")
 
 func TestRecoverErasesOnlyTheBoardThatAnswers(t *testing.T) {
 	b := newEnvironment(t, nil)
@@ -243,7 +257,7 @@ func TestRecoverErasesOnlyTheBoardThatAnswers(t *testing.T) {
 	blank := b.spare()
 	for name, at := range map[string]*emulated.Board{"an active board at the probe": b.board, "a board without a certificate at the probe": blank} {
 		t.Run(name, func(t *testing.T) {
-			err := b.recovers(at, func(what string) { t.Errorf("a person was asked: %s", what) })
+			err := b.recovers(at, false, neverAsked(t))
 			if !errors.Is(err, station.ErrProbeElsewhere) {
 				t.Errorf("got %v", err)
 			}
@@ -259,8 +273,23 @@ func TestRecoverErasesOnlyTheBoardThatAnswers(t *testing.T) {
 func TestRecoverOfALockedChipAtAnotherBoardIsRefused(t *testing.T) {
 	b := newEnvironment(t, nil)
 	b.passes()
-	err := b.recovers(b.board, func(what string) { t.Errorf("a person was asked: %s", what) })
-	if !errors.Is(err, station.ErrProbeElsewhere) {
+	err := b.recovers(b.board, false, neverAsked(t))
+	if !errors.Is(err, station.ErrProbeElsewhere) || !strings.Contains(err.Error(), "give --board ") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A reset pin that is not connected looks like a cable at another board. Only a person can say then which board it is.
+func TestRecoverOfALockedChipThatDoesNotRestartAsksThePersonWhoNamesTheBoard(t *testing.T) {
+	b := newEnvironment(t, nil)
+	b.passes()
+	err := b.recovers(b.board, true, func(what string) error {
+		if !strings.Contains(what, "nothing shows that the probe is connected") {
+			t.Errorf("the question does not say what is not known: %s", what)
+		}
+		return errSaysNo
+	})
+	if !errors.Is(err, errSaysNo) {
 		t.Errorf("got %v", err)
 	}
 }

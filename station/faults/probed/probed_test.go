@@ -252,8 +252,8 @@ func (b *environment) hangs(t *testing.T) station.DebugPort {
 		return "[{args: [work, '{serial}'" + more + "], success: [done], limit: 1s" + keys + "}]"
 	}
 	recipe := "name: slow\nprogram: " + tool + "\nsource: none\ntested: never\nimage: hex\nversion: {args: [version], pattern: '([0-9])', known: '1'}\noperations: {info: " +
-		step("", ", serial: '(x)'") + ", flash: " + step(", '{image}'", "") + ", reset_run: " + step("", "") + ", read: " + step(", '{address}{length}'", ", memory: '(x)', unit: 1") +
-		", lock: " + step("", "") + ", lock_state: " + step("", ", locked: shut, open: open") + "}\n"
+		step("", ", serial: '(x)'") + ", flash: " + step(", '{image}'", ", serial: '(x)'") + ", reset_run: " + step("", "") + ", read: " + step(", '{address}{length}'", ", memory: '(x)', unit: 1") +
+		", lock: " + step("", ", serial: '(x)'") + ", lock_state: " + step("", ", serial: '(x)', locked: shut, open: open") + "}\n"
 	path := workdir.Dir(b.opened.Dir).In("slow.yaml")
 	if err := errors.Join(os.WriteFile(tool, []byte("#!/bin/sh\ntest $1 = version && echo 1 && exit 0\nsleep 1000\n"), 0o700), os.WriteFile(path, []byte(recipe), 0o600)); err != nil {
 		t.Fatal(err)
