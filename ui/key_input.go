@@ -249,6 +249,7 @@ func (m Model) scanEnded(at time.Time) (Model, tea.Cmd, bool) {
 	}
 	m, again := m.showAgain(found.before)
 	if found.again {
+		m.selected = found.chosen // the next scan of a board starts the bay that the person has chosen
 		return m.refuse(m.t("scan.again")), again, true
 	}
 	m, cmd := m.scanned(found.label)
