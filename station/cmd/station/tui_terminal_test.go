@@ -356,17 +356,9 @@ func TestADumbTerminalGetsLines(t *testing.T) {
 	s := newShift(t)
 	t.Setenv("TERM", "dumb")
 	person := startAtTerminal(t, exec.Command(s.binary, "--dir", s.dir, "--firmware", s.firmware, "--boards", "posix:1", "--operator", "OP-1"), "")
-	acts := func() {
-		time.Sleep(time.Second) // the operator, not a wait of the test: a faster Ctrl-G counts as a scanner's
-		person.types("\a")
-	}
-	person.types("1\n")
-	person.readUntil("Ctrl-G starts it")
-	acts()
+	person.commands("1", "Ctrl-G starts it")
 	seen := person.readUntil("PASS")
-	person.types("quit\n")
-	person.readUntil("Ctrl-G leaves")
-	acts()
+	person.commands("quit", "Ctrl-G leaves")
 	if code := person.leave(); code != exitPass || strings.Contains(seen, "\x1b") {
 		t.Errorf("exit code %d after %q", code, seen)
 	}
