@@ -31,6 +31,7 @@ func takeLines(fd int) (give func() error, err error) {
 	}
 	raw := *before
 	raw.Lflag &^= unix.ICANON | unix.ISIG | unix.IEXTEN | unix.ECHO
+	raw.Iflag &^= unix.IXON | unix.BRKINT // DC3 of a label would stop the output
 	raw.Cc[unix.VMIN], raw.Cc[unix.VTIME] = 1, 0
 	if err := unix.IoctlSetTermios(fd, unix.TCSETS, &raw); err != nil {
 		return nil, fmt.Errorf("taking the terminal: %w", err)
@@ -50,10 +51,10 @@ func readTyped(ctx context.Context, fd int, input io.Reader, how Typing, entered
 		return err
 	}
 	defer func() { err = errors.Join(err, give()) }()
-	read := make(chan []byte)
+	read := make(chan piece, longest) // a whole label waits here while a line is done, so each piece has its own time
 	failed := make(chan error, 1)
 	go func() { defer close(read); failed <- readPieces(ctx, input, read) }()
-	t := &lineEditor{now: time.Now, echo: how.Echo, suffix: how.Suffix, send: func(e Entered) {
+	t := &lineEditor{echo: how.Echo, suffix: how.Suffix, send: func(e Entered) {
 		select {
 		case entered <- e:
 		case <-ctx.Done():
@@ -65,24 +66,35 @@ func readTyped(ctx context.Context, fd int, input io.Reader, how Typing, entered
 			quiet = time.After(slow)
 		}
 		select {
-		case piece, more := <-read:
+		case p, more := <-read:
 			if !more {
 				return <-failed
 			}
-			t.take(piece)
+			if t.goHeld && p.at.Sub(t.last) > slow {
+				t.goes()
+			}
+			t.take(p)
 		case <-quiet:
-			t.goes()
+			if len(read) == 0 {
+				t.goes()
+			}
 		}
 	}
 }
 
-func readPieces(ctx context.Context, input io.Reader, read chan<- []byte) error {
+// A piece is what one read gave. It has the time of the read: what is done with it may come later.
+type piece struct {
+	octets []byte
+	at     time.Time
+}
+
+func readPieces(ctx context.Context, input io.Reader, read chan<- piece) error {
 	for {
 		buffer := make([]byte, longestInput)
 		n, err := input.Read(buffer)
 		if n > 0 {
 			select {
-			case read <- buffer[:n]:
+			case read <- piece{buffer[:n], time.Now()}:
 			case <-ctx.Done():
 			}
 		}
@@ -97,7 +109,6 @@ func readPieces(ctx context.Context, input io.Reader, read chan<- []byte) error 
 
 // A lineEditor holds the line that is typed at present.
 type lineEditor struct {
-	now    func() time.Time
 	echo   io.Writer
 	suffix string // ends a line
 	send   func(Entered)
@@ -114,9 +125,9 @@ const (
 )
 
 // take takes octets that came together.
-func (t *lineEditor) take(piece []byte) {
-	for _, b := range piece {
-		at := t.now()
+func (t *lineEditor) take(p piece) {
+	at := p.at
+	for _, b := range p.octets {
 		quiet := at.Sub(t.last) > repeats
 		t.last = at
 		switch {
