@@ -31,6 +31,7 @@ const (
 type scanBuffer struct {
 	chars []scanChar
 	ended time.Time // when the newest scan ended
+	rest  bool      // the configured suffix ended it, and more of the same label may come
 	turn  int       // of the newest timer; older timers count no more
 }
 
@@ -70,6 +71,14 @@ func (g scanBuffer) drop() scanBuffer { return scanBuffer{turn: g.turn + 1, ende
 
 // over ends a scan.
 func (g scanBuffer) over(at time.Time) scanBuffer { return scanBuffer{turn: g.turn + 1, ended: at} }
+
+// drops reports whether a character belongs to a scan that is over, because no pause came since its suffix.
+func (g scanBuffer) drops(at time.Time) (scanBuffer, bool) {
+	if g.rest = g.rest && at.Sub(g.ended) <= slow; g.rest {
+		g.ended = at
+	}
+	return g, g.rest
+}
 
 // recent gives the index of the first character after the newest long pause. Without a character that is new enough it is
 // the number of all.

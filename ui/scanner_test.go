@@ -441,6 +441,38 @@ func TestTheConfiguredSuffixEndsAScan(t *testing.T) {
 	}
 }
 
+// The suffix of the scanner may stand in a label of somebody else. What comes behind it is no label.
+func TestTheConfiguredSuffixInsideOfAnotherLabelCountsForNothing(t *testing.T) {
+	const signsIn = "sign in op18; sign out op17: another operator signed in"
+	for _, suffix := range []string{"#", "##", "\x1e"} {
+		for _, end := range []string{"", "\r"} {
+			for _, speed := range speeds {
+				d := sweeper(t)
+				d.o.Labels.After = suffix
+				d.types("SHOP"+suffix+"OP-18"+suffix+end, speed*time.Millisecond, -1)
+				d.asked("")
+				d.types("OP-18"+suffix+end, speed*time.Millisecond, -1)
+				if d.station.said() != signsIn {
+					t.Errorf("suffix %q, end %q, %d ms: the next label asks for %q", suffix, end, speed, d.station.said())
+				}
+			}
+		}
+	}
+}
+
+// A text that a person types into a field of an action may hold the suffix.
+func TestTheConfiguredSuffixEndsOnlyFieldsForLabels(t *testing.T) {
+	for purpose, ends := range map[fieldPurpose]bool{fieldOrder: true, fieldSearch: true, fieldOpenOrder: false, fieldRaiseOrder: false, fieldPalette: false} {
+		d := sweeper(t)
+		d.o.Labels.After = "#"
+		d.field = &field{purpose: purpose}
+		d.types("WO-4712#", 5*time.Millisecond, -1)
+		if open := d.field != nil && string(d.field.text) == "WO-4712#"; open == ends {
+			t.Errorf("field %d: the suffix is typed %v, ends %v", purpose, open, ends)
+		}
+	}
+}
+
 // A label may hold the octets that a terminal sends for the go key, or the scanner may send the key in the middle of a label.
 func TestTheGoKeyInTheMiddleOfAScanDoesNothing(t *testing.T) {
 	for _, speed := range speeds {
