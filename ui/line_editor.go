@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
+
+	"hallmark/station/operate"
 )
 
 // At a terminal a scanner types into the lines of `station tui --plain`. The kernel's line editor would take octets of a label as keys:
@@ -116,6 +118,7 @@ type lineEditor struct {
 	last   time.Time // when the newest octet came
 	ended  time.Time // when the newest line ended
 	goHeld bool      // Ctrl-G came, and waits whether more comes behind it
+	rest   bool      // what comes now belongs to a scan that is over
 }
 
 const (
@@ -128,31 +131,40 @@ const (
 func (t *lineEditor) take(p piece) {
 	at := p.at
 	for _, b := range p.octets {
-		quiet := at.Sub(t.last) > repeats
+		pause := at.Sub(t.last)
+		quiet := pause > repeats
 		t.last = at
+		if t.rest = t.rest && pause <= slow; t.rest { // until it is quiet, or until the end of the scan
+			if t.rest = !endsLine(b); !t.rest {
+				t.ended = at
+			}
+			continue
+		}
 		switch {
 		case b == keyGo && quiet && !t.goHeld && len(t.line) == 0:
 			t.goHeld = true
 			continue
 		case b == keyGo || t.goHeld: // the key came right behind another one, or another one behind the key
-			t.goHeld, t.line = false, nil
+			t.goHeld, t.line, t.rest = false, nil, !endsLine(b)
 			t.send(Entered{Behind: true})
-		case b == '\r', b == '\n', b == '\t', b == 0x03, b == 0x04:
+			continue
+		case endsLine(b):
 			t.end(b, at)
 			continue
 		case b == backspace, b == deleted:
 			t.erase()
 			continue
 		}
-		if b != keyGo {
-			t.add(b)
-		}
+		t.add(b)
 		if before, ended := strings.CutSuffix(string(t.line), t.suffix); ended && t.suffix != "" {
-			t.line = []byte(before)
+			t.line, t.rest = []byte(before), true // the suffix may stand inside a label of somebody else
 			t.end(b, at)
 		}
 	}
 }
+
+// endsLine reports whether an octet ends a line: enter, tab, ETX or EOT, which scanners type behind a label.
+func endsLine(b byte) bool { return b == '\r' || b == '\n' || b == '\t' || b == 0x03 || b == 0x04 }
 
 // goes sends the go key when nothing came behind it.
 func (t *lineEditor) goes() {
@@ -160,8 +172,7 @@ func (t *lineEditor) goes() {
 	t.send(Entered{Go: true})
 }
 
-// end ends a line: enter, tab, ETX or EOT, which scanners type behind a label. ETX without a line is Ctrl-C: it ends nothing, and is
-// answered like an unknown command.
+// end ends a line. ETX without a line is Ctrl-C, and EOT without a line is Ctrl-D: as on the screen, they ask whether to leave.
 func (t *lineEditor) end(b byte, at time.Time) {
 	text := strings.TrimSpace(string(t.line))
 	frame := at.Sub(t.ended) <= within // such as the CR of ETX CR
@@ -171,7 +182,7 @@ func (t *lineEditor) end(b byte, at time.Time) {
 		t.say("\n")
 		t.send(Entered{Text: text})
 	case !frame && (b == 0x03 || b == 0x04):
-		t.send(Entered{Text: string(rune(b))})
+		t.send(Entered{Text: operate.WordQuit})
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hallmark/fixtures/pty"
+	"hallmark/station/operate"
 )
 
 // A typist types into the lines of --plain. The time goes on by 5 ms for each octet.
@@ -54,8 +55,10 @@ func TestTheConfiguredSuffixEndsALineAtATerminal(t *testing.T) {
 	for _, suffix := range []string{"#", "\x1e", "##"} {
 		var got []Entered
 		line := &lineEditor{echo: io.Discard, suffix: suffix, send: func(e Entered) { got = append(got, e) }}
-		line.take(piece{[]byte("OP-2" + suffix + "WO-1" + suffix + "\r3\r"), at(0)})
-		if want := []Entered{{Text: "OP-2"}, {Text: "WO-1"}, {Text: "3"}}; !slices.Equal(got, want) {
+		for i, text := range []string{"OP-2" + suffix, "WO-1" + suffix + "\r", "3\r", "SHOP" + suffix + "OP-18" + suffix + "\r4\r"} {
+			line.take(piece{[]byte(text), at(float64(i))})
+		}
+		if want := []Entered{{Text: "OP-2"}, {Text: "WO-1"}, {Text: "3"}, {Text: "SHOP"}, {Text: "4"}}; !slices.Equal(got, want) {
 			t.Errorf("suffix %q: %+v, want %+v", suffix, got, want)
 		}
 	}
@@ -69,9 +72,12 @@ func TestOctetsOfALabelAreNoKeysOfATerminal(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	waits(time.Minute)
-	types("\x03") // Ctrl-C without a line is answered as an unknown command
-	if got := took(); len(got) != 1 || got[0].Text != "\x03" {
-		t.Errorf("Ctrl-C: %+v", got)
+	for _, key := range []string{"\x03", "\x04"} { // Ctrl-C and Ctrl-D without a line ask, as "quit" does
+		waits(time.Minute)
+		types(key)
+		if got := took(); len(got) != 1 || got[0].Text != operate.WordQuit {
+			t.Errorf("%q: %+v", key, got)
+		}
 	}
 }
 
@@ -86,7 +92,8 @@ func TestTheGoKeyAtATerminalComesAlone(t *testing.T) {
 		{"alone", "", "", []Entered{{Go: true}}},
 		{"right behind a line", "3\r", "", []Entered{{Text: "3"}, {Behind: true}}},
 		{"in a line", "3", "", []Entered{{Behind: true}}},
-		{"in front of a label", "", "OP-2\r", []Entered{{Behind: true}, {Text: "OP-2"}}},
+		{"in front of a label", "", "OP-2\r3\r", []Entered{{Behind: true}, {Text: "3"}}},
+		{"inside a label", "SHOP", "OP-18\r3\r", []Entered{{Behind: true}, {Text: "3"}}},
 		{"twice", "", "\a", []Entered{{Behind: true}}},
 	} {
 		waits(time.Minute)
