@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -350,6 +351,22 @@ func TestASignalEndsAPlainShiftThatWaitsForInput(t *testing.T) {
 	}
 	c.ends(exitAborted)
 	inOrder(t, s.types(), "station.stop success "+instance.LocalUser(), "log.shutdown success station")
+}
+
+// While the Runs end, the terminal is the kernel's again: Ctrl-C ends a Run that hangs.
+func TestCtrlCEndsAPlainShiftThatWaitsForItsRuns(t *testing.T) {
+	o := &outage{shift: newShift(t)}
+	person := startAtTerminal(t, exec.Command(o.binary, "tui", "--plain", "--dir", o.dir, "--firmware", o.firmware, "--boards", "qemu:1", "--operator", "OP-1"), "")
+	person.commands("1", "Ctrl-G starts it")
+	if err := syscall.Kill(o.board("qemu-1"), syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	person.commands("quit", "Ctrl-G leaves")
+	o.until("the terminal is given back", person.echoes)
+	person.types("\x03")
+	if code := person.leave(); code != exitAborted {
+		t.Errorf("exit code %d, want %d", code, exitAborted)
+	}
 }
 
 func TestADumbTerminalGetsLines(t *testing.T) {
