@@ -33,6 +33,11 @@ func (f *field) panel() bool {
 	return f.purpose == fieldBadge || f.purpose == fieldOrder || f.purpose == fieldOpenOrder || f.purpose == fieldRaiseOrder
 }
 
+// takesLabels reports whether the field is one for a label, which the suffix of the scanner ends.
+func (f *field) takesLabels() bool {
+	return f.purpose == fieldBadge || f.purpose == fieldOrder || f.purpose == fieldSearch
+}
+
 const longestField = 128
 
 func (f *field) insert(r rune) *field {

@@ -107,6 +107,10 @@ func (m Model) takeKey(msg tea.KeyPressMsg, at time.Time) (Model, tea.Cmd) {
 			return next, cmd
 		}
 	} else if r, control := octet(msg); control && !m.keys.Go.matches(msg) {
+		var rest bool
+		if m.held, rest = m.held.drops(at); rest {
+			return m, nil
+		}
 		m, cmd, _ := m.control(r, at).suffixCame()
 		return m, cmd
 	}
@@ -150,6 +154,10 @@ func (m Model) characters(text string, at time.Time) (Model, tea.Cmd) {
 	var all []tea.Cmd
 	for _, r := range text {
 		var cmd tea.Cmd
+		var rest bool
+		if m.held, rest = m.held.drops(at); rest {
+			continue
+		}
 		if m.held.joins(at, m.o.Labels.Before) {
 			m, cmd = m.joined(r, at)
 		} else {
@@ -168,7 +176,7 @@ func (m Model) characters(text string, at time.Time) (Model, tea.Cmd) {
 func (m Model) suffixCame() (Model, tea.Cmd, bool) {
 	suffix := []rune(m.o.Labels.After)
 	first := len(m.held.chars) - len(suffix)
-	if len(suffix) == 0 || first < 1 || textOf(m.held.chars[first:]) != m.o.Labels.After {
+	if len(suffix) == 0 || first < 1 || textOf(m.held.chars[first:]) != m.o.Labels.After || m.entering() && !m.field.takesLabels() {
 		return m, nil, false
 	}
 	scan := m
@@ -181,6 +189,7 @@ func (m Model) suffixCame() (Model, tea.Cmd, bool) {
 	if !ended {
 		return m, nil, false
 	}
+	next.held.rest, next.held.ended = true, m.held.chars[len(m.held.chars)-1].at // the suffix may stand inside a label of somebody else
 	return next, cmd, true
 }
 
@@ -230,7 +239,7 @@ func (m Model) scanEnded(at time.Time) (Model, tea.Cmd, bool) {
 		if at.Sub(m.held.ended) > within {
 			return m, nil, false
 		}
-		m.held.ended = at
+		m.held.ended, m.held.rest = at, false
 		return m, nil, true
 	}
 	searching := m.entering() && m.field.purpose == fieldSearch
@@ -249,6 +258,7 @@ func (m Model) scanEnded(at time.Time) (Model, tea.Cmd, bool) {
 	}
 	m, again := m.showAgain(found.before)
 	if found.again {
+		m.selected = found.chosen // the next scan of a board starts the bay that the person has chosen
 		return m.refuse(m.t("scan.again")), again, true
 	}
 	m, cmd := m.scanned(found.label)

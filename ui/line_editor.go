@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
+
+	"hallmark/station/operate"
 )
 
 // At a terminal a scanner types into the lines of `station tui --plain`. The kernel's line editor would take octets of a label as keys:
@@ -31,6 +33,7 @@ func takeLines(fd int) (give func() error, err error) {
 	}
 	raw := *before
 	raw.Lflag &^= unix.ICANON | unix.ISIG | unix.IEXTEN | unix.ECHO
+	raw.Iflag &^= unix.IXON | unix.BRKINT // DC3 of a label would stop the output
 	raw.Cc[unix.VMIN], raw.Cc[unix.VTIME] = 1, 0
 	if err := unix.IoctlSetTermios(fd, unix.TCSETS, &raw); err != nil {
 		return nil, fmt.Errorf("taking the terminal: %w", err)
@@ -50,10 +53,10 @@ func readTyped(ctx context.Context, fd int, input io.Reader, how Typing, entered
 		return err
 	}
 	defer func() { err = errors.Join(err, give()) }()
-	read := make(chan []byte)
+	read := make(chan piece, longest) // a whole label waits here while a line is done, so each piece has its own time
 	failed := make(chan error, 1)
 	go func() { defer close(read); failed <- readPieces(ctx, input, read) }()
-	t := &lineEditor{now: time.Now, echo: how.Echo, suffix: how.Suffix, send: func(e Entered) {
+	t := &lineEditor{echo: how.Echo, suffix: how.Suffix, send: func(e Entered) {
 		select {
 		case entered <- e:
 		case <-ctx.Done():
@@ -65,24 +68,35 @@ func readTyped(ctx context.Context, fd int, input io.Reader, how Typing, entered
 			quiet = time.After(slow)
 		}
 		select {
-		case piece, more := <-read:
+		case p, more := <-read:
 			if !more {
 				return <-failed
 			}
-			t.take(piece)
+			if t.goHeld && p.at.Sub(t.last) > slow {
+				t.goes()
+			}
+			t.take(p)
 		case <-quiet:
-			t.goes()
+			if len(read) == 0 {
+				t.goes()
+			}
 		}
 	}
 }
 
-func readPieces(ctx context.Context, input io.Reader, read chan<- []byte) error {
+// A piece is what one read gave. It has the time of the read: what is done with it may come later.
+type piece struct {
+	octets []byte
+	at     time.Time
+}
+
+func readPieces(ctx context.Context, input io.Reader, read chan<- piece) error {
 	for {
 		buffer := make([]byte, longestInput)
 		n, err := input.Read(buffer)
 		if n > 0 {
 			select {
-			case read <- buffer[:n]:
+			case read <- piece{buffer[:n], time.Now()}:
 			case <-ctx.Done():
 			}
 		}
@@ -97,7 +111,6 @@ func readPieces(ctx context.Context, input io.Reader, read chan<- []byte) error 
 
 // A lineEditor holds the line that is typed at present.
 type lineEditor struct {
-	now    func() time.Time
 	echo   io.Writer
 	suffix string // ends a line
 	send   func(Entered)
@@ -105,6 +118,7 @@ type lineEditor struct {
 	last   time.Time // when the newest octet came
 	ended  time.Time // when the newest line ended
 	goHeld bool      // Ctrl-G came, and waits whether more comes behind it
+	rest   bool      // what comes now belongs to a scan that is over
 }
 
 const (
@@ -114,34 +128,43 @@ const (
 )
 
 // take takes octets that came together.
-func (t *lineEditor) take(piece []byte) {
-	for _, b := range piece {
-		at := t.now()
-		quiet := at.Sub(t.last) > repeats
+func (t *lineEditor) take(p piece) {
+	at := p.at
+	for _, b := range p.octets {
+		pause := at.Sub(t.last)
+		quiet := pause > repeats
 		t.last = at
+		if t.rest = t.rest && pause <= slow; t.rest { // until it is quiet, or until the end of the scan
+			if t.rest = !endsLine(b); !t.rest {
+				t.ended = at
+			}
+			continue
+		}
 		switch {
 		case b == keyGo && quiet && !t.goHeld && len(t.line) == 0:
 			t.goHeld = true
 			continue
 		case b == keyGo || t.goHeld: // the key came right behind another one, or another one behind the key
-			t.goHeld, t.line = false, nil
+			t.goHeld, t.line, t.rest = false, nil, !endsLine(b)
 			t.send(Entered{Behind: true})
-		case b == '\r', b == '\n', b == '\t', b == 0x03, b == 0x04:
+			continue
+		case endsLine(b):
 			t.end(b, at)
 			continue
 		case b == backspace, b == deleted:
 			t.erase()
 			continue
 		}
-		if b != keyGo {
-			t.add(b)
-		}
+		t.add(b)
 		if before, ended := strings.CutSuffix(string(t.line), t.suffix); ended && t.suffix != "" {
-			t.line = []byte(before)
+			t.line, t.rest = []byte(before), true // the suffix may stand inside a label of somebody else
 			t.end(b, at)
 		}
 	}
 }
+
+// endsLine reports whether an octet ends a line: enter, tab, ETX or EOT, which scanners type behind a label.
+func endsLine(b byte) bool { return b == '\r' || b == '\n' || b == '\t' || b == 0x03 || b == 0x04 }
 
 // goes sends the go key when nothing came behind it.
 func (t *lineEditor) goes() {
@@ -149,8 +172,7 @@ func (t *lineEditor) goes() {
 	t.send(Entered{Go: true})
 }
 
-// end ends a line: enter, tab, ETX or EOT, which scanners type behind a label. ETX without a line is Ctrl-C: it ends nothing, and is
-// answered like an unknown command.
+// end ends a line. ETX without a line is Ctrl-C, and EOT without a line is Ctrl-D: as on the screen, they ask whether to leave.
 func (t *lineEditor) end(b byte, at time.Time) {
 	text := strings.TrimSpace(string(t.line))
 	frame := at.Sub(t.ended) <= within // such as the CR of ETX CR
@@ -160,7 +182,7 @@ func (t *lineEditor) end(b byte, at time.Time) {
 		t.say("\n")
 		t.send(Entered{Text: text})
 	case !frame && (b == 0x03 || b == 0x04):
-		t.send(Entered{Text: string(rune(b))})
+		t.send(Entered{Text: operate.WordQuit})
 	}
 }
 

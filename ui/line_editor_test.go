@@ -6,11 +6,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"hallmark/fixtures/pty"
+	"hallmark/station/operate"
 )
 
 // A typist types into the lines of --plain. The time goes on by 5 ms for each octet.
@@ -18,11 +20,11 @@ func typist(t *testing.T) (types func(text string), waits func(time.Duration), t
 	t.Helper()
 	now, all := at(0), []Entered(nil)
 	shown = new(strings.Builder)
-	line := &lineEditor{now: func() time.Time { return now }, echo: shown, send: func(e Entered) { all = append(all, e) }}
+	line := &lineEditor{echo: shown, send: func(e Entered) { all = append(all, e) }}
 	types = func(text string) {
 		for i := range len(text) {
 			now = now.Add(5 * time.Millisecond)
-			line.take([]byte{text[i]})
+			line.take(piece{[]byte{text[i]}, now})
 		}
 	}
 	waits = func(d time.Duration) {
@@ -52,9 +54,11 @@ func TestEachFrameOfAScanEndsALineAtATerminal(t *testing.T) {
 func TestTheConfiguredSuffixEndsALineAtATerminal(t *testing.T) {
 	for _, suffix := range []string{"#", "\x1e", "##"} {
 		var got []Entered
-		line := &lineEditor{now: time.Now, echo: io.Discard, suffix: suffix, send: func(e Entered) { got = append(got, e) }}
-		line.take([]byte("OP-2" + suffix + "WO-1" + suffix + "\r3\r"))
-		if want := []Entered{{Text: "OP-2"}, {Text: "WO-1"}, {Text: "3"}}; !slices.Equal(got, want) {
+		line := &lineEditor{echo: io.Discard, suffix: suffix, send: func(e Entered) { got = append(got, e) }}
+		for i, text := range []string{"OP-2" + suffix, "WO-1" + suffix + "\r", "3\r", "SHOP" + suffix + "OP-18" + suffix + "\r4\r"} {
+			line.take(piece{[]byte(text), at(float64(i))})
+		}
+		if want := []Entered{{Text: "OP-2"}, {Text: "WO-1"}, {Text: "3"}, {Text: "SHOP"}, {Text: "4"}}; !slices.Equal(got, want) {
 			t.Errorf("suffix %q: %+v, want %+v", suffix, got, want)
 		}
 	}
@@ -68,9 +72,12 @@ func TestOctetsOfALabelAreNoKeysOfATerminal(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	waits(time.Minute)
-	types("\x03") // Ctrl-C without a line is answered as an unknown command
-	if got := took(); len(got) != 1 || got[0].Text != "\x03" {
-		t.Errorf("Ctrl-C: %+v", got)
+	for _, key := range []string{"\x03", "\x04"} { // Ctrl-C and Ctrl-D without a line ask, as "quit" does
+		waits(time.Minute)
+		types(key)
+		if got := took(); len(got) != 1 || got[0].Text != operate.WordQuit {
+			t.Errorf("%q: %+v", key, got)
+		}
 	}
 }
 
@@ -85,7 +92,8 @@ func TestTheGoKeyAtATerminalComesAlone(t *testing.T) {
 		{"alone", "", "", []Entered{{Go: true}}},
 		{"right behind a line", "3\r", "", []Entered{{Text: "3"}, {Behind: true}}},
 		{"in a line", "3", "", []Entered{{Behind: true}}},
-		{"in front of a label", "", "OP-2\r", []Entered{{Behind: true}, {Text: "OP-2"}}},
+		{"in front of a label", "", "OP-2\r3\r", []Entered{{Behind: true}, {Text: "3"}}},
+		{"inside a label", "SHOP", "OP-18\r3\r", []Entered{{Behind: true}, {Text: "3"}}},
 		{"twice", "", "\a", []Entered{{Behind: true}}},
 	} {
 		waits(time.Minute)
@@ -94,6 +102,28 @@ func TestTheGoKeyAtATerminalComesAlone(t *testing.T) {
 		if got := took(); !slices.Equal(got, test.want) {
 			t.Errorf("%s: %+v, want %+v", test.name, got, test.want)
 		}
+	}
+}
+
+// A station that is busy with a line takes the octets of a label later. It knows when they were read.
+func TestPiecesHaveTheTimeOfTheirRead(t *testing.T) {
+	const label = "3\r\a"
+	read := make(chan piece, len(label))
+	if err := readPieces(t.Context(), iotest.OneByteReader(strings.NewReader(label)), read); err != nil { // nobody takes them yet
+		t.Fatal(err)
+	}
+	close(read)
+	ended := time.Now()
+	var got []Entered
+	line := &lineEditor{echo: io.Discard, send: func(e Entered) { got = append(got, e) }}
+	for p := range read {
+		if p.at.IsZero() || p.at.After(ended) {
+			t.Errorf("%q was read at %v", p.octets, p.at)
+		}
+		line.take(p)
+	}
+	if want := []Entered{{Text: "3"}, {Behind: true}}; !slices.Equal(got, want) || line.goHeld {
+		t.Errorf("%+v, want %+v", got, want)
 	}
 }
 
@@ -133,11 +163,14 @@ func TestLinesOfARealTerminal(t *testing.T) {
 	if got := <-entered; !got.Go {
 		t.Fatalf("%+v", got)
 	}
-	for typed, want := range map[string]string{"OP-2\x04": "OP-2", "OP-3\x03": "OP-3", "a\x1cb\x1ac\r": "a\x1cb\x1ac"} {
+	for typed, want := range map[string]string{"OP-2\x04": "OP-2", "OP-3\x03": "OP-3", "a\x1cb\x1ac\r": "a\x1cb\x1ac", "a\x13b\r": "a\x13b"} {
 		types(typed)
 		if got := <-entered; got.Text != want {
 			t.Errorf("%q gives %+v", typed, got)
 		}
+	}
+	if taken, err := unix.IoctlGetTermios(int(inner.Fd()), unix.TCGETS); err != nil || taken.Iflag&(unix.IXON|unix.BRKINT) != 0 {
+		t.Errorf("a label can stop the output or break: %+v, %v", taken, err)
 	}
 	cancel()
 	if err := <-over; err != nil {

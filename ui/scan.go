@@ -31,6 +31,7 @@ const (
 type scanBuffer struct {
 	chars []scanChar
 	ended time.Time // when the newest scan ended
+	rest  bool      // the configured suffix ended it, and more of the same label may come
 	turn  int       // of the newest timer; older timers count no more
 }
 
@@ -70,6 +71,14 @@ func (g scanBuffer) drop() scanBuffer { return scanBuffer{turn: g.turn + 1, ende
 
 // over ends a scan.
 func (g scanBuffer) over(at time.Time) scanBuffer { return scanBuffer{turn: g.turn + 1, ended: at} }
+
+// drops reports whether a character belongs to a scan that is over, because no pause came since its suffix.
+func (g scanBuffer) drops(at time.Time) (scanBuffer, bool) {
+	if g.rest = g.rest && at.Sub(g.ended) <= slow; g.rest {
+		g.ended = at
+	}
+	return g, g.rest
+}
 
 // recent gives the index of the first character after the newest long pause. Without a character that is new enough it is
 // the number of all.
@@ -126,7 +135,8 @@ type scanRead struct {
 	label  label.Label
 	before *view // what the screen showed before the label
 	scan   bool  // false: these are keys of a person
-	again  bool  // a label is there, but whether the character before it is its own or a key of a person cannot be known
+	again  bool  // a label is there, but whether the characters before it are its own or keys of a person cannot be known
+	chosen int   // with again: the bay that was chosen before the label
 }
 
 // read finds a label at the end of what was typed. First it takes all characters since the newest long pause, then more, because a scan may
@@ -144,23 +154,40 @@ func (g scanBuffer) read(labels *label.Reader, at time.Time) scanRead {
 	if first == len(g.chars) || !g.byScanner(at, labels.Before) && g.pause(at) > together && len(g.chars)-first < many {
 		return scanRead{}
 	}
-	again := g.behindKey(first) && labels.Read(textOf(g.chars[first+1:])).Readable()
+	behind := first + g.keysAt(first)
+	again := behind > first && labels.Read(textOf(g.chars[behind:])).Readable()
 	for g.chars[first].before == nil || !g.begins(first) { // the first of all characters came alone
 		first--
 	}
-	return scanRead{label: labels.Read(textOf(g.chars[first:])), before: g.chars[first].before, scan: true, again: again}
+	found := scanRead{label: labels.Read(textOf(g.chars[first:])), before: g.chars[first].before, scan: true, again: again}
+	if found.chosen = found.before.selected; again && g.chars[behind].before != nil {
+		found.chosen = g.chars[behind].before.selected
+	}
+	return found
 }
 
 // begins reports whether a scan may begin with this character. It may begin with the first one, and after a pause that is longer than a scan
 // stops. But if scanner or hand was fast just before the pause, the pause is in the middle of a scan. A shorter pause shows nothing: what is
-// before it may be the key of a person, or the first character of the label.
+// before it may be the key of a person, or the first character of the label. Two fast digits in front may have chosen a bay.
 func (g scanBuffer) begins(i int) bool {
-	return i == 0 || g.pauseBefore(i) > within && (i == 1 || g.pauseBefore(i-1) > slow)
+	return i == 0 || g.pauseBefore(i) > within && (i == 1 || g.pauseBefore(i-1) > slow || i > 1 && g.choseBay(i-2))
 }
 
-// behindKey reports whether a person may have pressed the key with this index, and the scan may begin behind it.
-func (g scanBuffer) behindKey(i int) bool {
-	return i+1 < len(g.chars) && g.pauseBefore(i+1) > slow && (i == 0 || g.pauseBefore(i) > slow)
+// keysAt gives the number of keys that a person may have pressed from this index on, with the scan behind them: a bay's two digits, or one key.
+func (g scanBuffer) keysAt(i int) int {
+	switch {
+	case i+2 < len(g.chars) && g.pauseBefore(i+2) > slow && g.choseBay(i):
+		return 2
+	case i+1 < len(g.chars) && g.pauseBefore(i+1) > slow && (i == 0 || g.pauseBefore(i) > slow):
+		return 1
+	}
+	return 0
+}
+
+// choseBay reports whether the characters from this index on may be the two digits with which a person has chosen a bay.
+func (g scanBuffer) choseBay(i int) bool {
+	second := g.chars[i+1].before
+	return second != nil && second.digits != "" && (i == 0 || g.pauseBefore(i) > slow)
 }
 
 // pauseBefore gives the time between a character and the one before it.

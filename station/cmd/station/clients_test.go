@@ -222,7 +222,10 @@ func TestASignalEndsEveryClientInOrder(t *testing.T) {
 				person.readUntil("to start")
 				person.types("u" + goKey)
 			case "plain":
-				person.types("1\r2\r3\r4\r")
+				for _, bay := range []string{"1", "2", "3", "4"} {
+					person.commands(bay, "Ctrl-G starts it")
+					person.readUntil("posix-" + bay + ": ") // its Run has started
+				}
 			}
 			o.until("Runs are under way", func() bool { return len(o.onRecord()) >= 2 })
 			if err := person.cmd.Process.Signal(syscall.SIGTERM); err != nil {

@@ -21,17 +21,21 @@ func (s *session) runPlain(ctx context.Context) error {
 	go func() {
 		read <- ui.ReadLines(life, s.stdin, ui.Typing{Echo: s.view, Suffix: s.record.Config.LabelReader().After}, entered)
 	}()
-	err := s.readLines(ctx, entered)
-	stop()
-	return errors.Join(err, <-read)
-}
-
-// readLines does the entered lines until "quit".
-func (s *session) readLines(ctx context.Context, entered <-chan ui.Entered) error {
 	console := operate.Console{Controller: s.controller, Operators: s.operators, Who: s.who, Labels: s.record.Config.LabelReader(), LabelRead: s.lines.LabelRead}
 	if terminal(s.stdin) {
 		console.Ask = s.lines.Ask
 	}
+	err := s.readLines(ctx, &console, entered)
+	stop()
+	failed := <-read // the terminal is given back, so Ctrl-C is a signal again while Runs end
+	if !errors.Is(err, operate.ErrQuit) {
+		return errors.Join(err, failed)
+	}
+	return errors.Join(s.controller.Drain(context.WithoutCancel(ctx), console.Who.ID), failed)
+}
+
+// readLines does the entered lines until "quit" or the end of the input, which are operate.ErrQuit.
+func (s *session) readLines(ctx context.Context, console *operate.Console, entered <-chan ui.Entered) error {
 	for commands := 0; ; {
 		select {
 		case <-ctx.Done():
@@ -43,8 +47,8 @@ func (s *session) readLines(ctx context.Context, entered <-chan ui.Entered) erro
 			if e != (ui.Entered{}) {
 				commands++
 			}
-			if err := s.lines.Enter(ctx, &console, e); !more || errors.Is(err, operate.ErrQuit) {
-				return s.controller.Drain(context.WithoutCancel(ctx), console.Who.ID)
+			if err := s.lines.Enter(ctx, console, e); !more || errors.Is(err, operate.ErrQuit) {
+				return operate.ErrQuit
 			} else if err != nil {
 				_ = s.lines.Refuse(err) // end gives the error
 			}

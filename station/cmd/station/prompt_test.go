@@ -96,13 +96,25 @@ func (p *person) readUntil(word string) string {
 	return ""
 }
 
-// types waits before it types, because the program takes faster input for a scanner.
+// handPause is the time between two keys of a person. The program takes faster characters for those of a scanner.
+const handPause = 120 * time.Millisecond
+
+// types waits as a person does, and types.
 func (p *person) types(text string) {
 	p.t.Helper()
-	time.Sleep(60 * time.Millisecond)
+	time.Sleep(handPause)
 	if _, err := p.screen.WriteString(text); err != nil {
 		p.t.Fatal(err)
 	}
+}
+
+// commands types a command of --plain, waits for the question, and presses Ctrl-G.
+func (p *person) commands(line, question string) {
+	p.t.Helper()
+	p.types(line + "\r")
+	p.readUntil(question)
+	time.Sleep(time.Second) // the operator, not a wait of the test: a faster Ctrl-G counts as a scanner's
+	p.types("\a")
 }
 
 // leave waits for the end of the command and returns its exit code, -1 after a signal.

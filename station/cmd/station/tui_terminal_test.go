@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -352,21 +353,29 @@ func TestASignalEndsAPlainShiftThatWaitsForInput(t *testing.T) {
 	inOrder(t, s.types(), "station.stop success "+instance.LocalUser(), "log.shutdown success station")
 }
 
+// While the Runs end, the terminal is the kernel's again: Ctrl-C ends a Run that hangs.
+func TestCtrlCEndsAPlainShiftThatWaitsForItsRuns(t *testing.T) {
+	o := &outage{shift: newShift(t)}
+	person := startAtTerminal(t, exec.Command(o.binary, "tui", "--plain", "--dir", o.dir, "--firmware", o.firmware, "--boards", "qemu:1", "--operator", "OP-1"), "")
+	person.commands("1", "Ctrl-G starts it")
+	if err := syscall.Kill(o.board("qemu-1"), syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	person.commands("quit", "Ctrl-G leaves")
+	o.until("the terminal is given back", person.echoes)
+	person.types("\x03")
+	if code := person.leave(); code != exitAborted {
+		t.Errorf("exit code %d, want %d", code, exitAborted)
+	}
+}
+
 func TestADumbTerminalGetsLines(t *testing.T) {
 	s := newShift(t)
 	t.Setenv("TERM", "dumb")
 	person := startAtTerminal(t, exec.Command(s.binary, "--dir", s.dir, "--firmware", s.firmware, "--boards", "posix:1", "--operator", "OP-1"), "")
-	acts := func() {
-		time.Sleep(time.Second) // the operator, not a wait of the test: a faster Ctrl-G counts as a scanner's
-		person.types("\a")
-	}
-	person.types("1\n")
-	person.readUntil("Ctrl-G starts it")
-	acts()
+	person.commands("1", "Ctrl-G starts it")
 	seen := person.readUntil("PASS")
-	person.types("quit\n")
-	person.readUntil("Ctrl-G leaves")
-	acts()
+	person.commands("quit", "Ctrl-G leaves")
 	if code := person.leave(); code != exitPass || strings.Contains(seen, "\x1b") {
 		t.Errorf("exit code %d after %q", code, seen)
 	}

@@ -143,10 +143,10 @@ func (s *shift) sees(pattern string) string {
 // goKey is F12, the key that acts, as a terminal sends it.
 const goKey = "\x1b[24~"
 
-// presses waits before it presses keys, because the program takes faster input for a scanner.
+// presses waits as a person does, and presses keys.
 func (s *shift) presses(keys ...string) {
 	s.t.Helper()
-	time.Sleep(60 * time.Millisecond)
+	time.Sleep(handPause)
 	s.tmux(append([]string{"send-keys", "-t", "s"}, keys...)...)
 }
 
