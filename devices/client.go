@@ -52,7 +52,7 @@ type Client struct {
 
 	met     bool          // the board has answered this client
 	started bool          // the board has started a moment ago: its server may still drop a request
-	slowest time.Duration // the longest time from a request to its answer
+	slowest time.Duration // the longest time from the newest sending of a request to its answer
 
 	console  console
 	heard    heard

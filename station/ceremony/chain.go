@@ -69,11 +69,11 @@ func ParseChain(text []byte, now time.Time) (*Chain, error) {
 // ceremony can ask before the root signs.
 func (c *Chain) fits(now time.Time) error {
 	switch {
-	case selfIssued(c.Issuing) && !selfIssued(c.Root):
+	case issuance.SelfIssued(c.Issuing) && !issuance.SelfIssued(c.Root):
 		return refuseChain("the order is wrong: want the issuing CA first, then the root")
-	case !selfIssued(c.Root):
+	case !issuance.SelfIssued(c.Root):
 		return refuseChain("%q is not a root: it did not issue itself", c.Root.Subject)
-	case selfIssued(c.Issuing):
+	case issuance.SelfIssued(c.Issuing):
 		return refuseChain("%q is a root, too: want a CA that the root has signed", c.Issuing.Subject)
 	}
 	err := errors.Join(checkCA("the root", c.Root, now), checkCA("the issuing CA", c.Issuing, now))
@@ -82,8 +82,6 @@ func (c *Chain) fits(now time.Time) error {
 	}
 	return c.checkTogether()
 }
-
-func selfIssued(c *x509.Certificate) bool { return bytes.Equal(c.RawSubject, c.RawIssuer) }
 
 // checkTogether checks that the root may issue the issuing CA.
 func (c *Chain) checkTogether() error {

@@ -161,7 +161,7 @@ func readIssuing(a *Act) error {
 		return err
 	}
 	switch {
-	case !selfIssued(a.issuer):
+	case !issuance.SelfIssued(a.issuer):
 		return fmt.Errorf("%s: %w", a.File.Issuer, refuseChain("%q is not a root, and boards know a root and one issuing CA below it; give the certificate with which the root issued itself", a.issuer.Subject))
 	case bytes.Equal(a.request.RawSubject, a.issuer.RawSubject):
 		return fmt.Errorf("%s: %w", a.File.Request, refuseChain("it has the name of the root, %q; make a request with another subject", a.issuer.Subject))
@@ -177,7 +177,7 @@ func readCross(a *Act) (err error) {
 		return err
 	}
 	switch below := *a.File.PathLength; {
-	case selfIssued(a.other) && below == 0:
+	case issuance.SelfIssued(a.other) && below == 0:
 		return errors.New("path_length is 0, and the other CA is a root: no issuing CA below it would verify; give at least 1")
 	case a.issuer.MaxPathLen > 0 && below >= a.issuer.MaxPathLen:
 		return fmt.Errorf("path_length is %d, and the issuer allows %d CAs below it, the other CA among them: no certificate would verify; give less, or sign with a CA that allows more", below, a.issuer.MaxPathLen)
@@ -201,7 +201,7 @@ func (a *Act) readCA(key, path string) (*x509.Certificate, error) {
 	if err := checkCA(path, certificate, a.now()); err != nil {
 		return nil, err
 	}
-	if selfIssued(certificate) {
+	if issuance.SelfIssued(certificate) {
 		if err := certificate.CheckSignatureFrom(certificate); err != nil { // nothing else tells a damaged or forged file
 			return nil, refuseChain("%s did not sign itself: %w", path, err)
 		}

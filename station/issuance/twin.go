@@ -73,7 +73,7 @@ func lintFindings(twin, parent *x509.Certificate) []error {
 		{twin.IsCA != (twin.KeyUsage&x509.KeyUsageCertSign != 0), "CA and keyCertSign do not go together (section 4.2.1.9)"},
 		{twin.IsCA && len(twin.SubjectKeyId) == 0, "the subject key identifier is missing (section 4.2.1.2)"},
 		{len(twin.AuthorityKeyId) > 0 && !bytes.Equal(twin.AuthorityKeyId, parent.SubjectKeyId), "the authority key identifier is not the issuer's subject key identifier (section 4.2.1.1)"},
-		{twin.IsCA && !selfIssued(twin) && !mayHaveCA(parent, twin), "the issuer's path length allows no CA below it, or not as many as its own path length says (section 4.2.1.9)"},
+		{twin.IsCA && !SelfIssued(twin) && !mayHaveCA(parent, twin), "the issuer's path length allows no CA below it, or not as many as its own path length says (section 4.2.1.9)"},
 		{len(twin.UnhandledCriticalExtensions) > 0, "there is a critical extension that is not known (section 4.2)"},
 		{len(twin.Raw) > MaxCertificate, fmt.Sprintf("it has %d octets, and boards store at most %d: choose shorter names", len(twin.Raw), MaxCertificate)},
 	})
@@ -93,5 +93,5 @@ func mayHaveCA(ca, below *x509.Certificate) bool {
 	return limit < 0 || asked >= 0 && asked < limit
 }
 
-// selfIssued reports whether a certificate names its own subject as issuer. Such a certificate is not counted in a path (section 6.1.4).
-func selfIssued(c *x509.Certificate) bool { return bytes.Equal(c.RawSubject, c.RawIssuer) }
+// SelfIssued reports whether a certificate names its own subject as issuer. Such a certificate is not counted in a path (RFC 5280, section 6.1.4).
+func SelfIssued(c *x509.Certificate) bool { return bytes.Equal(c.RawSubject, c.RawIssuer) }
