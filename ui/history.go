@@ -2,8 +2,10 @@ package ui
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -66,6 +68,17 @@ func (m Model) searchOlder() (Model, tea.Cmd) {
 		rows, err := m.o.History.Search(ctx, query)
 		return historyMsg{turn, rows, err}
 	})
+}
+
+// wholeDay gives a day as the list shows it, such as 11-29, its year: the newest such day. Other texts stay as they are.
+func (m Model) wholeDay(text string) string {
+	for year := m.now.Year(); year > m.now.Year()-2; year-- {
+		day, err := time.ParseInLocation(time.DateOnly, fmt.Sprintf("%04d-%s", year, text), m.now.Location())
+		if err == nil && !day.After(m.now) {
+			return day.Format(time.DateOnly)
+		}
+	}
+	return text
 }
 
 // nextFilter goes through the endings: all, pass, reject, fault, aborted.

@@ -31,3 +31,18 @@ func TestTheEndOfTheHistoryAsksForOlderRuns(t *testing.T) {
 		t.Errorf("asked for %+v", q)
 	}
 }
+
+// A person types the day as the list shows it.
+func TestADayOfTheListIsSearchedWithItsYear(t *testing.T) {
+	d := drive(t, 4, 120, 40, "en") // the clock says 2026-11-22
+	for text, want := range map[string]string{"11-22": "2026-11-22", "11-21": "2026-11-21", "12-31": "2025-12-31", "2026-11-21": "2026-11-21", "13-01": "13-01", "WO-7": "WO-7", "11-2": "11-2", "": ""} {
+		if got := d.wholeDay(text); got != want {
+			t.Errorf("%q is searched as %q, want %q", text, got, want)
+		}
+	}
+	d.key("h")
+	d.key("/")
+	d.enters("11-21")
+	d.key("enter")
+	d.shows("2026-11-21")
+}

@@ -119,7 +119,7 @@ func (m Model) drawStepTimes(c *canvas, r rect) {
 		if longest > 0 {
 			length = int(time.Duration(max(0, r.w-24)) * sum.mean() / longest)
 		}
-		c.put(r.x+24, y, r.w-24, s, strings.Repeat(string(m.theme.shapes.full), length))
+		c.put(r.x+24, y, r.w-24, s, strings.Repeat(string(m.theme.shapes.thin), length))
 	}
 }
 

@@ -134,3 +134,20 @@ func TestAFewBaysFillALargeScreen(t *testing.T) {
 		}
 	}
 }
+
+// Engineering asks for the board of a stopped bay; a bay that is out of work shows no ending of an earlier board.
+func TestAStoppedTileNamesItsBoardAndASkippedTileIsCalm(t *testing.T) {
+	d := drive(t, 2, 120, 40, "en")
+	d.theme = newTheme(SchemeDark, unicodeCharacters)
+	allEnd(d, station.Reject, "clone")
+	d.facts.Bays = []BayFacts{{Name: "1", Stopped: "clone"}, {Name: "2", Skipped: "jig"}}
+	d.send(factsMsg{facts: d.facts})
+	c := d.canvas(nil)
+	places := d.arrange(d.body())
+	if at := places.bayRect(d.body(), 0); !strings.Contains(textIn(c.cells), d.bays[0].boardID()) {
+		t.Errorf("the stopped tile at %v does not have its board %s:\n%s", at, d.bays[0].boardID(), d.View())
+	}
+	if at := places.bayRect(d.body(), 1); c.cells[at.y*c.w+at.x].s != plain {
+		t.Errorf("the frame of the skipped tile has the style %d", c.cells[at.y*c.w+at.x].s)
+	}
+}

@@ -19,6 +19,9 @@ func (m Model) drawTile(c *canvas, r rect, i int) {
 	if b.ended() {
 		s = frameStyle(b.run.Ending)
 	}
+	if b.facts.Skipped != "" && !b.busy() {
+		s = plain // a bay that is out of work shows its reason, and not its last ending
+	}
 	if b.facts.Stopped != "" || b.facts.WrongLabel != "" && !b.busy() {
 		s = rejected
 	}

@@ -113,7 +113,7 @@ func (m Model) kind(o station.Outcome) string {
 // drawStopped shows a stopped bay. It is the loudest tile, because somebody has to come.
 func (m Model) drawStopped(c *canvas, r rect, b *bay) {
 	m.drawVerdict(c, r, verdict{word: m.t("tile.stop"), shape: m.theme.shapes.full, size: largest(m.t("tile.stop"), r.w, planEnded(r.w, r.h).word, m.theme.shapes),
-		area: rejected, body: rejected, second: rejected, loud: true, why: m.stoppedText(b), next: m.t("next.engineering")})
+		area: rejected, body: rejected, second: rejected, loud: true, why: m.stoppedText(b), facts: m.identity(b, r.w), next: m.t("next.engineering")})
 }
 
 // sizeOf is how large the word of an ending may be in a tile. A Pass is never larger than what somebody has to act on.
@@ -179,7 +179,11 @@ func (m Model) drawBand(c *canvas, r rect, v verdict) {
 		c.fill(r.x, r.y, r.w, 1, v.area, v.shape)
 		c.fill(r.x, r.y+r.h-1, r.w, 1, v.area, v.shape)
 	}
-	if side := (r.w - width(large[0])) / 2; side >= 2 {
+	side, least := (r.w-width(large[0]))/2, 2
+	if v.shape == m.theme.shapes.ending[station.Aborted] {
+		least = 3 // a block close to a letter looks like a part of the letter
+	}
+	if side >= least {
 		c.fill(r.x, r.y, 1, r.h, v.area, v.shape)
 		c.fill(r.x+r.w-1, r.y, 1, r.h, v.area, v.shape)
 	}
