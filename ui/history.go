@@ -70,12 +70,17 @@ func (m Model) searchOlder() (Model, tea.Cmd) {
 	})
 }
 
-// wholeDay gives a day as the list shows it, such as 11-29, its year: the newest such day. Other texts stay as they are.
+// wholeDay reads a day as the list shows it, such as 11-29, or as people in Germany write it, such as 29.11. or 29.11.2026. Without a
+// year it is the newest such day. Other texts stay as they are.
 func (m Model) wholeDay(text string) string {
-	for year := m.now.Year(); year > m.now.Year()-2; year-- {
-		day, err := time.ParseInLocation(time.DateOnly, fmt.Sprintf("%04d-%s", year, text), m.now.Location())
-		if err == nil && !day.After(m.now) {
-			return day.Format(time.DateOnly)
+	german := strings.TrimSuffix(text, ".")
+	year := m.now.Year()
+	for layout, days := range map[string][]string{time.DateOnly: {fmt.Sprintf("%04d-%s", year, text), fmt.Sprintf("%04d-%s", year-1, text)},
+		"2.1.2006": {german, fmt.Sprintf("%s.%04d", german, year), fmt.Sprintf("%s.%04d", german, year-1)}} {
+		for _, written := range days {
+			if day, err := time.ParseInLocation(layout, written, m.now.Location()); err == nil && !day.After(m.now) {
+				return day.Format(time.DateOnly)
+			}
 		}
 	}
 	return text
