@@ -138,7 +138,7 @@ func (m Model) drawHistory(c *canvas, r rect) {
 		return
 	}
 	list, side := m.historyParts(historyBody(r))
-	m.drawRows(c, list)
+	m.drawRows(c, list, side.w > 0)
 	if side.w > 0 {
 		m.drawSide(c, side)
 	}
@@ -200,9 +200,13 @@ func (m Model) filterText() string {
 	return strings.Join(append(parts, count), m.theme.shapes.dot)
 }
 
-// drawRows draws the table. A wider terminal shows more columns.
-func (m Model) drawRows(c *canvas, r rect) {
-	columns := []column{{"history.at", 15, func(w Row) string { return m.local(w.At).Format("01-02 15:04:05") }},
+// drawRows draws the table. A wider terminal shows more columns. With the chosen Run beside it, the reason has the room of the seconds.
+func (m Model) drawRows(c *canvas, r rect, beside bool) {
+	at := "01-02 15:04:05"
+	if beside {
+		at = "01-02 15:04"
+	}
+	columns := []column{{"history.at", len(at) + 1, func(w Row) string { return m.local(w.At).Format(at) }},
 		{"history.bay", m.bayColumn(), func(w Row) string { return tail(w.Bay, 8, m.theme.shapes.ellipsis) }},
 		{"history.ending", m.endingColumn(), nil}, {"history.board", 9, func(w Row) string { return short(w.BoardID) }},
 		{"history.reason", 31, m.rowReason}, {"history.order", 14, func(w Row) string { return w.Order }},

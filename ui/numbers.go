@@ -13,8 +13,9 @@ import (
 // the right, the passes over time at the bottom.
 
 func (m Model) drawNumbers(c *canvas, r rect) {
-	c.put(r.x+1, r.y, r.w, strong, m.t("numbers.title", clockTime(m.shift.began)))
-	c.right(r.x+r.w-1, r.y, r.w/2, dim, m.health())
+	title := m.t("numbers.title", m.shift.began.Format("15:04"))
+	c.put(r.x+1, r.y, r.w, strong, title)
+	c.right(r.x+r.w-1, r.y, r.w-width(title)-3, dim, m.health())
 	m.drawRate(c, r.x+1, r.y+1, r.w-2)
 	half, rows := r.w/2, r.h-9
 	if rows < leastEndings { // the endings come before the spark
