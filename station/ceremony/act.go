@@ -242,57 +242,6 @@ func (a *Act) issuerKey(ctx context.Context, token *hsm.Token, label string) (cr
 	return token.Signer(ctx, hsm.KeyRef{Label: label}, public)
 }
 
-// A keyJournal has label and id of each key before the key is made.
-type keyJournal interface {
-	// intend returns label and id for a key, with an id of so many octets, and whether an act that was stopped may have made the key.
-	intend(label string, octets int, random io.Reader) (ref hsm.KeyRef, begun bool, err error)
-	// refused takes an intent of this act back: the token was not asked to make the key.
-	refused(ref hsm.KeyRef) error
-}
-
-// makeKey makes a key pair, or adopts the one that an act which was stopped has left.
-func makeKey(ctx context.Context, token *hsm.Token, journal keyJournal, label string, octets int, random io.Reader) (key crypto.Signer, ref hsm.KeyRef, adopted bool, err error) {
-	ref, begun, err := journal.intend(label, octets, random)
-	if err != nil {
-		return nil, ref, false, err
-	}
-	key, adopted, err = makeOrAdopt(ctx, token, ref, begun)
-	if errors.Is(err, hsm.ErrKeyExists) && !begun { // half of a key that was begun has the label, too
-		err = errors.Join(err, journal.refused(ref))
-	}
-	return key, ref, adopted, err
-}
-
-// makeOrAdopt makes a key pair. With adopt it first looks for the pair with this label and id, which a ceremony
-// that was stopped has left.
-func makeOrAdopt(ctx context.Context, token *hsm.Token, ref hsm.KeyRef, adopt bool) (key crypto.Signer, adopted bool, err error) {
-	var public *ecdsa.PublicKey
-	if adopt {
-		reports, err := token.Keys(ctx)
-		if err != nil {
-			return nil, false, err
-		}
-		for _, report := range reports {
-			if report.Label != ref.Label || string(report.ID) != string(ref.ID) {
-				continue
-			}
-			if public != nil {
-				return nil, false, fmt.Errorf("adopting the key %s: %w: two keys have this label and id", ref, hsm.ErrKeyDuplicated)
-			}
-			public = report.Public
-		}
-	}
-	if adopted = public != nil; !adopted {
-		if public, err = token.Generate(ctx, ref); err != nil {
-			return nil, false, fmt.Errorf("making the key %s: %w", ref.Label, err)
-		}
-	}
-	if key, err = token.Signer(ctx, ref, public); err != nil {
-		return nil, adopted, fmt.Errorf("adopting the key %s: %w", ref.Label, err)
-	}
-	return key, adopted, nil
-}
-
 // recordKey puts fingerprint and attributes of the key into the transcript.
 func recordKey(ctx context.Context, what, label string, token *hsm.Token, key crypto.Signer, log *transcript) error {
 	print, err := fingerprint(key.Public())

@@ -7,15 +7,12 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"strconv"
-	"time"
 
 	"hallmark/configs"
 	"hallmark/station/issuance"
@@ -89,7 +86,7 @@ func readNothing(*Act) error { return nil }
 
 // readRoot makes the certificate with a key that is thrown away. A certificate that cannot be made is found before the token has a key for it.
 func readRoot(a *Act) error {
-	config, err := a.authority(nil)
+	config, err := a.authority(draft{notBefore: a.validFrom()})
 	if err != nil {
 		return err
 	}
@@ -142,13 +139,16 @@ func (a *Act) input(key, path string) ([]byte, error) {
 	return text, nil
 }
 
+// requestPEM is the type of the PEM block of a request (RFC 7468 section 7).
+const requestPEM = "CERTIFICATE REQUEST"
+
 func readIssuing(a *Act) error {
 	text, err := a.input("request", a.File.Request)
 	if err != nil {
 		return err
 	}
 	block, rest := pem.Decode(text)
-	if block == nil || block.Type != "CERTIFICATE REQUEST" || len(bytes.TrimSpace(rest)) > 0 {
+	if block == nil || block.Type != requestPEM || len(bytes.TrimSpace(rest)) > 0 {
 		return fmt.Errorf("%s: want exactly one certificate request in PEM", a.File.Request)
 	}
 	if a.request, err = issuance.ParseCARequest(block.Bytes); err != nil {
@@ -239,10 +239,10 @@ func readOCSP(a *Act) error {
 	if err != nil {
 		return err
 	}
-	config, err := a.responder(func(twin *x509.Certificate) error {
+	config, err := a.responder(draft{notBefore: a.validFrom(), intend: func(twin *x509.Certificate) error {
 		a.subject = twin.Subject
 		return errRehearsed
-	})
+	}})
 	if err != nil {
 		return err
 	}
@@ -250,120 +250,6 @@ func readOCSP(a *Act) error {
 		return err
 	}
 	return nil
-}
-
-// responder describes the certificate of an OCSP responder.
-func (a *Act) responder(intend issuance.Intend) (issuance.AuditConfig, error) {
-	end, err := a.File.End()
-	return issuance.AuditConfig{
-		CommonName: a.File.Subject.CommonName, Organization: a.File.Subject.Organization,
-		NotBefore: a.now().UTC().Truncate(time.Second).Add(-backdate), NotAfter: end, Intend: intend,
-	}, err
-}
-
-func finishOCSP(_ context.Context, a *Act, key crypto.Signer, log *transcript) ([]workdir.File, error) {
-	config, err := a.responder(log.intendCertificate)
-	if err != nil {
-		return nil, err
-	}
-	public, ok := key.Public().(*ecdsa.PublicKey)
-	if !ok {
-		return nil, fmt.Errorf("%w: the new key is not ECDSA", ErrInput)
-	}
-	made, err := issuance.Responder(config, public, a.issuer, a.above, a.random)
-	if err != nil {
-		return nil, err
-	}
-	return []workdir.File{{Path: "ocsp.pem", Content: workdir.CertificatePEM(made.Raw)}}, log.certificate(made)
-}
-
-// authority describes the certificate that the file asks for.
-func (a *Act) authority(intend issuance.Intend) (issuance.CAConfig, error) {
-	end, err := a.File.End()
-	return issuance.CAConfig{
-		Intend: intend, PathLen: a.pathLength(),
-		CommonName: a.File.Subject.CommonName, Organization: a.File.Subject.Organization,
-		NotBefore: a.now().UTC().Truncate(time.Second).Add(-backdate), NotAfter: end}, err
-}
-
-func finishRoot(_ context.Context, a *Act, key crypto.Signer, log *transcript) ([]workdir.File, error) {
-	config, err := a.authority(log.intendCertificate)
-	if err != nil {
-		return nil, err
-	}
-	root, err := issuance.Root(config, key, a.random)
-	if err != nil {
-		return nil, err
-	}
-	return []workdir.File{{Path: "root.pem", Content: workdir.CertificatePEM(root.Raw)}}, log.certificate(root)
-}
-
-func finishIssuing(_ context.Context, a *Act, key crypto.Signer, log *transcript) ([]workdir.File, error) {
-	config, err := a.authority(log.intendCertificate)
-	if err != nil {
-		return nil, err
-	}
-	config.CommonName = "from the request"
-	config.Intend = func(twin *x509.Certificate) error {
-		if err := (&Chain{Issuing: twin, Root: a.issuer}).fits(a.now()); err != nil {
-			return err
-		}
-		return log.intendCertificate(twin)
-	}
-	issuing, err := issuance.Requested(config, a.request, a.issuer, key, a.random)
-	if err != nil {
-		return nil, err
-	}
-	if err := log.certificate(issuing); err != nil { // first of all: the signature is made
-		return nil, err
-	}
-	chain := workdir.CertificatePEM(issuing.Raw, a.issuer.Raw)
-	if _, err := ParseChain(chain, a.now()); err != nil {
-		return nil, err
-	}
-	return []workdir.File{{Path: "issuing.pem", Content: workdir.CertificatePEM(issuing.Raw)}, {Path: "chain.pem", Content: chain}}, nil
-}
-
-func finishCross(_ context.Context, a *Act, key crypto.Signer, log *transcript) ([]workdir.File, error) {
-	config, err := a.authority(log.intendCertificate)
-	if err != nil {
-		return nil, err
-	}
-	config.CommonName = "from the other certificate"
-	cross, err := issuance.Cross(config, a.other, a.issuer, key, a.random)
-	if err != nil {
-		return nil, err
-	}
-	return []workdir.File{{Path: "cross.pem", Content: workdir.CertificatePEM(cross.Raw)}}, log.certificate(cross)
-}
-
-func finishCSR(_ context.Context, a *Act, key crypto.Signer, log *transcript) ([]workdir.File, error) {
-	der, err := issuance.CARequest(a.File.Subject.CommonName, a.File.Subject.Organization, key, a.random)
-	if err != nil {
-		return nil, err
-	}
-	sum := sha256.Sum256(der)
-	return []workdir.File{{Path: "request.pem", Content: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})}},
-		log.add("request", map[string]string{"sha256": hex.EncodeToString(sum[:])})
-}
-
-func finishImport(_ context.Context, a *Act, _ crypto.Signer, log *transcript) ([]workdir.File, error) {
-	err := errors.Join(log.certificate(a.chain.Issuing), log.certificate(a.chain.Root))
-	return []workdir.File{{Path: "chain.pem", Content: workdir.CertificatePEM(a.chain.Issuing.Raw, a.chain.Root.Raw)}}, err
-}
-
-func finishAuditKey(_ context.Context, _ *Act, key crypto.Signer, _ *transcript) ([]workdir.File, error) {
-	text, err := publicPEM(key.Public())
-	return []workdir.File{{Path: "audit.pub", Content: text}}, err
-}
-
-// publicPEM encodes a public key (RFC 7468 section 13).
-func publicPEM(public crypto.PublicKey) ([]byte, error) {
-	der, err := x509.MarshalPKIXPublicKey(public)
-	if err != nil {
-		return nil, fmt.Errorf("encoding the public key: %w", err)
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), nil
 }
 
 // Summary says in one line what a kind of ceremony does.
