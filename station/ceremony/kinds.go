@@ -16,6 +16,7 @@ import (
 
 	"hallmark/configs"
 	"hallmark/station/issuance"
+	"hallmark/station/reason"
 	"hallmark/station/workdir"
 )
 
@@ -44,7 +45,7 @@ var kinds = map[string]kind{
 		return []string{fmt.Sprintf("sign the request: subject %s; it asks for a CA with path length 0", quoted(a.subject))}
 	}, finishCSR},
 	configs.CeremonyImport: {"Checks a certificate chain from a root elsewhere against the issuing key on the token", false, []string{"chain.pem"}, readChain, func(a *Act) []string {
-		lines := []string{fmt.Sprintf("check that the key is that of %s, which %s has issued", a.chain.Issuing.Subject, a.chain.Root.Subject)}
+		lines := []string{fmt.Sprintf("check that the key is that of %s, which %s has issued", quoted(a.chain.Issuing.Subject), quoted(a.chain.Root.Subject))}
 		if warning := WithoutRevocation(a.chain.Issuing); warning != "" {
 			lines = append(lines, "warning: "+warning)
 		}
@@ -160,13 +161,10 @@ func readIssuing(a *Act) error {
 	if err := a.readIssuerOfCA(); err != nil {
 		return err
 	}
-	switch {
-	case !issuance.SelfIssued(a.issuer):
+	if !issuance.SelfIssued(a.issuer) {
 		return fmt.Errorf("%s: %w", a.File.Issuer, refuseChain("%q is not a root, and boards know a root and one issuing CA below it; give the certificate with which the root issued itself", a.issuer.Subject))
-	case bytes.Equal(a.request.RawSubject, a.issuer.RawSubject):
-		return fmt.Errorf("%s: %w", a.File.Request, refuseChain("it has the name of the root, %q; make a request with another subject", a.issuer.Subject))
 	}
-	return nil
+	return checkEnds(end{"the root in " + a.File.Issuer, a.issuer.RawSubject, a.issuer.PublicKey}, end{"the request in " + a.File.Request, a.request.RawSubject, a.request.PublicKey})
 }
 
 func readCross(a *Act) (err error) {
@@ -176,11 +174,14 @@ func readCross(a *Act) (err error) {
 	if err := a.readIssuerOfCA(); err != nil {
 		return err
 	}
-	switch below := *a.File.PathLength; {
+	if err := checkEnds(end{"the issuer in " + a.File.Issuer, a.issuer.RawSubject, a.issuer.PublicKey}, end{"the other CA in " + a.File.Certificate, a.other.RawSubject, a.other.PublicKey}); err != nil {
+		return err
+	}
+	switch below, limit := *a.File.PathLength, issuance.PathLength(a.issuer); {
 	case issuance.SelfIssued(a.other) && below == 0:
 		return errors.New("path_length is 0, and the other CA is a root: no issuing CA below it would verify; give at least 1")
-	case a.issuer.MaxPathLen > 0 && below >= a.issuer.MaxPathLen:
-		return fmt.Errorf("path_length is %d, and the issuer allows %d CAs below it, the other CA among them: no certificate would verify; give less, or sign with a CA that allows more", below, a.issuer.MaxPathLen)
+	case limit > 0 && below >= limit:
+		return fmt.Errorf("path_length is %d, and the issuer allows %s below it, the other CA among them: no certificate would verify; give less, or sign with a CA that allows more", below, reason.Count(limit, "CA", "CAs"))
 	}
 	return nil
 }
@@ -224,8 +225,8 @@ func (a *Act) readIssuer() (err error) {
 // readIssuerOfCA also checks that the issuer may sign a CA.
 func (a *Act) readIssuerOfCA() error {
 	err := a.readIssuer()
-	if err == nil && a.issuer.MaxPathLen == 0 && a.issuer.MaxPathLenZero {
-		err = errors.New("the issuer's path length is 0, so it may sign no CA")
+	if err == nil && issuance.PathLength(a.issuer) == 0 {
+		err = errors.New("the issuer's path length is 0, so it may sign no CA; give a CA that allows one below it")
 	}
 	return err
 }
