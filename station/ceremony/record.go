@@ -123,7 +123,7 @@ func (t *transcript) intend(label string, octets int, random io.Reader) (key key
 		switch one.What {
 		case "key-intended":
 			id, err := hex.DecodeString(one.Facts["id"])
-			if err != nil || len(id) == 0 || one.Facts["label"] != label {
+			if err != nil || len(id) == 0 || one.Facts["label"] != shown(label) {
 				return keyIntent{}, fmt.Errorf("%w: it intends another key than %q", ErrTranscript, label)
 			}
 			key = keyIntent{ref: hsm.KeyRef{ID: id, Label: label}, begun: true}

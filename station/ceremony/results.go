@@ -30,12 +30,17 @@ func (t *transcript) finish(files []workdir.File, key crypto.Signer) error {
 	if err := t.add("end", facts); err != nil {
 		return err
 	}
+	text := t.printable()
 	signature, err := sign(t.text, key)
 	if err != nil {
 		return err
 	}
-	files = append(files, workdir.File{Path: "transcript.jsonl", Content: t.text}, workdir.File{Path: "transcript.txt", Content: t.printable()},
-		workdir.File{Path: "transcript.sig", Content: signature})
+	ofText, err := sign(text, key)
+	if err != nil {
+		return err
+	}
+	files = append(files, workdir.File{Path: "transcript.jsonl", Content: t.text}, workdir.File{Path: "transcript.txt", Content: text},
+		workdir.File{Path: "transcript.txt.sig", Content: ofText}, workdir.File{Path: "transcript.sig", Content: signature})
 	for _, file := range files {
 		path := filepath.Join(t.folder, file.Path)
 		if t.resumed { // the ceremony that was stopped may have been stopped here, and its results belong to no transcript
@@ -67,6 +72,7 @@ func (t *transcript) complete() (bool, error) {
 	}
 	wanted := maps.Clone(last.Facts)
 	wanted["transcript.jsonl"], wanted["transcript.txt"], wanted["transcript.sig"] = hexSum(t.text), hexSum(t.printable()), ""
+	wanted["transcript.txt.sig"] = ""
 	found := map[string][]byte{}
 	for name, sum := range wanted {
 		text, err := workdir.ReadInput(filepath.Join(t.folder, name), workdir.MaxFile)
@@ -86,18 +92,22 @@ func (t *transcript) complete() (bool, error) {
 	}
 	public, err := x509.ParsePKIXPublicKey(block.Bytes)
 	key, ok := public.(*ecdsa.PublicKey)
-	sum := sha256.Sum256(t.text)
-	return err == nil && ok && ecdsa.VerifyASN1(key, sum[:], found["transcript.sig"]), nil
+	return err == nil && ok && verifies(key, t.text, found["transcript.sig"]) && verifies(key, found["transcript.txt"], found["transcript.txt.sig"]), nil
 }
 
-// sign signs the transcript, and verifies the signature.
+func verifies(key *ecdsa.PublicKey, text, signature []byte) bool {
+	sum := sha256.Sum256(text)
+	return ecdsa.VerifyASN1(key, sum[:], signature)
+}
+
+// sign signs the transcript or its text, and verifies the signature.
 func sign(text []byte, key crypto.Signer) ([]byte, error) {
 	sum := sha256.Sum256(text)
 	signature, err := key.Sign(nil, sum[:], crypto.SHA256)
 	if err != nil {
 		return nil, fmt.Errorf("signing the transcript: %w", err)
 	}
-	if public, ok := key.Public().(*ecdsa.PublicKey); !ok || !ecdsa.VerifyASN1(public, sum[:], signature) {
+	if public, ok := key.Public().(*ecdsa.PublicKey); !ok || !verifies(public, text, signature) {
 		return nil, errors.New("signing the transcript: the signature does not verify")
 	}
 	return signature, nil

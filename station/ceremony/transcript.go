@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,11 +24,11 @@ import (
 )
 
 // The transcript says what happened in a ceremony, as JSON lines. Each line names the SHA-256 of the line before
-// it, so that no line can be changed or taken out alone. The key of the ceremony signs the whole file:
+// it, so that no line can be changed or taken out alone. The key of the ceremony signs the whole file, and the text for people:
 // `openssl dgst -sha256 -verify key.pub -signature transcript.sig transcript.jsonl`.
 
 // transcriptFiles are the files that each ceremony writes.
-var transcriptFiles = []string{"key.pub", "transcript.jsonl", "transcript.txt", "transcript.sig"}
+var transcriptFiles = []string{"key.pub", "transcript.jsonl", "transcript.txt", "transcript.txt.sig", "transcript.sig"}
 
 // unfinished is the transcript of a ceremony that has not ended.
 const unfinished = "transcript.unfinished"
@@ -201,8 +202,14 @@ func hexSum(text []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// add appends a line. The line is on the disk before the ceremony goes on.
+// add appends a line. The line is on the disk before the ceremony goes on. Texts of a token that cannot be read are escaped.
 func (t *transcript) add(what string, facts map[string]string) error {
+	facts = maps.Clone(facts)
+	for key, value := range facts {
+		if !slices.Contains(severalLines, key) {
+			facts[key] = shown(value)
+		}
+	}
 	one := entry{Seq: len(t.lines), At: t.now().UTC().Format(time.RFC3339), What: what, Facts: facts}
 	if len(t.text) > 0 {
 		_, last := cutLast(t.text)

@@ -71,7 +71,7 @@ func TestACeremonyIsHeldByOneProcess(t *testing.T) {
 func TestAFinishedCeremonyIsNotHeldAgain(t *testing.T) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(t, err)
-	results := []string{"root.pem", "key.pub", "transcript.jsonl", "transcript.txt", "transcript.sig"}
+	results := []string{"root.pem", "key.pub", "transcript.jsonl", "transcript.txt", "transcript.txt.sig", "transcript.sig"}
 	for _, test := range []struct {
 		name   string
 		change func(folder string) error
@@ -84,6 +84,7 @@ func TestAFinishedCeremonyIsNotHeldAgain(t *testing.T) {
 			return errors.Join(os.Remove(filepath.Join(folder, "root.pem")), os.WriteFile(filepath.Join(folder, "root.pem"), []byte("other"), 0o600))
 		}, false},
 		{"the signature is cut", func(folder string) error { return os.Truncate(filepath.Join(folder, "transcript.sig"), 10) }, false},
+		{"the signature of the text for people is cut", func(folder string) error { return os.Truncate(filepath.Join(folder, "transcript.txt.sig"), 10) }, false},
 		{"the text for people is missing", func(folder string) error { return os.Remove(filepath.Join(folder, "transcript.txt")) }, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
