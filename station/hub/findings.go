@@ -96,6 +96,10 @@ func (s *Store) Accept(ctx context.Context, station *Source, base int64, operato
 		if _, err := tx.Exec(ctx, `INSERT INTO branch (station, number, base, operator, reason) VALUES ($1, $2, $3, $4, $5)`, station.ID, branch+1, base, operator, why); err != nil {
 			return err
 		}
+		// A closing after the base is not in the new branch: the station may go on with the order.
+		if _, err := tx.Exec(ctx, `UPDATE station_order SET closed_at = NULL WHERE station = $1 AND closed_at >= $2`, station.ID, base); err != nil {
+			return err
+		}
 		_, err = tx.Exec(ctx, `UPDATE station_state SET branch = $2, next = $3, signed = least(signed, $3), turn = turn + 1 WHERE station = $1`, station.ID, branch+1, base)
 		return err
 	})

@@ -16,8 +16,9 @@ import (
 	"hallmark/station/workdir"
 )
 
-// A mark is a file outside of the database with the number of leases that the hub has given. It is written before a lease is: a database that knows fewer
-// leases was restored from an older copy, and the leases that it forgot are still used.
+// A mark is a file outside of the database with the number of leases that the hub has given. It is written after a lease is committed and before a station
+// is told of the lease. So a database that knows fewer leases was restored from an older copy, and the leases that it forgot are still used; a commit that
+// does not succeed leaves no trace in the file.
 type mark struct {
 	path string
 	lock *os.File
@@ -83,8 +84,13 @@ func (s *Store) compareMark(ctx context.Context) error {
 	if err := s.pool.QueryRow(ctx, `SELECT coalesce(max(number), 0) FROM lease`).Scan(&known); err != nil {
 		return fmt.Errorf("%w: counting the leases: %w", ErrDatabase, err)
 	}
-	if marked := s.mark.value(); known < marked {
-		return s.freeze(ctx, fmt.Sprintf("the database knows %s, the file %s %d", reason.Count(known, "lease", "leases"), s.mark.path, marked))
+	marked := s.mark.value()
+	if known >= marked {
+		return s.mark.raise(known)
 	}
-	return s.mark.raise(known)
+	var noted bool // by a start before this one; the number changes with the next lease
+	if err := s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM lease_freeze WHERE marked >= $1)`, marked).Scan(&noted); err != nil || noted {
+		return err
+	}
+	return s.freeze(ctx, s.pool, fmt.Sprintf("the database knows %s, the file %s %d", reason.Count(known, "lease", "leases"), s.mark.path, marked), &marked)
 }

@@ -33,15 +33,16 @@ type state struct {
 // A taking is one Push in one transaction.
 type taking struct {
 	*Store
-	ctx      context.Context
-	tx       pgx.Tx
-	from     *Source
-	push     *outbox.Push
-	state    state
-	tree     audit.Tree   // after the entries of the Push
-	findings []newFinding // that the Push shows
-	refused  error        // why the entries were not taken, although the transaction is committed: for its findings
-	rows     rows
+	ctx       context.Context
+	tx        pgx.Tx
+	from      *Source
+	push      *outbox.Push
+	state     state
+	tree      audit.Tree   // after the entries of the Push
+	findings  []newFinding // that the Push shows
+	refused   error        // why the entries were not taken, although the transaction is committed: for its findings
+	rows      rows
+	lastLease int64 // greatest number of a lease in the Answer
 }
 
 // Take takes a Push of a station, as a whole or not at all, and answers. The Answer is right after an error, too, if its version is not 0: the
@@ -60,6 +61,11 @@ func (s *Store) Take(ctx context.Context, station int16, push *outbox.Push) (ans
 	if answer.Taken {
 		s.remember(station, t.state.turn, t.tree)
 	}
+	// The leases are committed, and the station learns of them after the file has.
+	if err := s.mark.raise(t.lastLease); err != nil {
+		return outbox.Answer{}, err
+	}
+	answer.Leases = s.mark.value()
 	return answer, t.refused
 }
 
@@ -93,6 +99,11 @@ func (t *taking) take() (answer outbox.Answer, err error) {
 		return answer, err
 	}
 	// 4. What only the hub sees.
+	if taken {
+		if err := t.lookAtOrders(); err != nil {
+			return answer, err
+		}
+	}
 	if err := t.writeFindings(); err != nil {
 		return answer, err
 	}
@@ -267,7 +278,6 @@ func (t *taking) answer(taken bool) (outbox.Answer, error) {
 	if t.state.finds || len(t.findings) > 0 {
 		a.Findings, bad = t.openFindings()
 	}
-	a.Leases = t.mark.value()
 	return a, errors.Join(err, bad)
 }
 
