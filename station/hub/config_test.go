@@ -92,3 +92,18 @@ func TestADatabaseOfTheFirstSchemaIsBroughtUp(t *testing.T) {
 		t.Errorf("leased and share are %s", got)
 	}
 }
+
+func TestAConnectionStringWithAPasswordIsRefused(t *testing.T) {
+	for _, text := range []string{"dbname=hub password=hunter2", "password = 'hunter2'", "postgres://hub:hunter2@db/hub", "postgresql://db/hub?user=hub&password=hunter2"} {
+		if _, err := connect(t.Context(), text); reason.ExitOf(err) != reason.ExitUsage || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	for _, text := range []string{"host=/tmp dbname=hub passfile=/etc/pass", "postgres://hub@db/hub?sslmode=verify-full"} {
+		pool, err := connect(t.Context(), text)
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		pool.Close()
+	}
+}

@@ -265,11 +265,11 @@ func leaseFile(a *account, station string, share, revision int64, until time.Tim
 	return []byte(text.String())
 }
 
-// unopened gives the newest lease of each order that the station has not opened.
+// unopened gives the newest lease of each order that the station has not opened. Those that do not fit into the Answer come when the station has opened the others.
 func (t *taking) unopened(accounts []account) ([]outbox.Order, error) {
 	rows, err := t.tx.Query(t.ctx, `SELECT DISTINCT ON (l.work_order) l.number, l.file, l.signature FROM lease l LEFT JOIN station_order o ON o.station = l.station AND o.work_order = l.work_order
-		WHERE l.station = $1 AND l.work_order = ANY($2) AND l.revision > coalesce(o.revision, 0) AND l.until > $3 ORDER BY l.work_order, l.revision DESC`,
-		t.from.ID, column(accounts, func(a *account) string { return a.order }), t.now())
+		WHERE l.station = $1 AND l.work_order = ANY($2) AND l.revision > coalesce(o.revision, 0) AND l.until > $3 ORDER BY l.work_order, l.revision DESC LIMIT $4`,
+		t.from.ID, column(accounts, func(a *account) string { return a.order }), t.now(), outbox.MaxOrders)
 	if err != nil {
 		return nil, fmt.Errorf("reading leases: %w", err)
 	}

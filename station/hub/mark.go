@@ -36,7 +36,7 @@ func openMark(path string) (*mark, error) {
 	m := &mark{path: path}
 	var err error
 	if m.lock, err = os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR|unix.O_CLOEXEC, 0o600); err != nil {
-		return nil, err
+		return nil, reason.Usage(fmt.Errorf("mark: want a file in a directory that exists and belongs to the user of the hub: %w", err))
 	}
 	if err := unix.Flock(int(m.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return nil, errors.Join(fmt.Errorf("%w: %s", ErrBusy, path), m.lock.Close())

@@ -308,9 +308,15 @@ func (t *taking) otherThan(station int16) *int16 {
 	return &station
 }
 
-// lookAtClock finds a station whose clock is ahead.
+// lookAtClock finds a station whose clock is wrong. Entries may be old, because a station may have had no link; but if the hub had all of the log when the
+// station was here last, then each new entry was made after that.
 func (t *taking) lookAtClock() {
-	if newest := t.rows.newest; newest != nil && newest.After(t.now().Add(aheadBound)) {
+	newest := t.rows.newest
+	if newest == nil {
+		return
+	}
+	hadAll := t.state.seen != nil && t.state.size == t.state.next
+	if newest.After(t.now().Add(clockBound)) || hadAll && newest.Before(t.state.seen.Add(-clockBound)) {
 		t.find(outbox.FindingClock, nil, newest.UTC().Format(time.DateOnly), fmt.Sprintf("the newest entry is of %s, and it is %s at the hub",
 			newest.UTC().Format(time.RFC3339), t.now().UTC().Format(time.RFC3339)))
 	}
