@@ -143,6 +143,27 @@ func TestALabelWithCtrlGDoesNothing(t *testing.T) {
 	}
 }
 
+// A scan may stop for as long as `within`, so Ctrl-G in such a stop is the octet of its label, wherever the label has it.
+func TestCtrlGInAStopOfAScanDoesNothing(t *testing.T) {
+	for _, label := range []string{"3", "1", "12", "OP", "x", "u", "X", ":start all", "oWO-4712"} {
+		for _, stop := range []time.Duration{300, 850, 1000, 1400, 1500} {
+			d := drive(t, 4, 120, 40, "en")
+			d.send(EventMsg{running1(1, "1", 3)})
+			d.later(forget)
+			for _, r := range label {
+				d.later(200 * time.Millisecond)
+				d.send(pressOf(r))
+			}
+			d.later(stop * time.Millisecond)
+			d.send(tea.KeyPressMsg{Code: 'g', Mod: tea.ModCtrl})
+			if said := d.station.said(); said != "" {
+				t.Errorf("%q with a stop of %d ms: asked for %q", label, stop, said)
+			}
+			d.shows("right behind another key")
+		}
+	}
+}
+
 // A person who is fast is told why, and presses Ctrl-G again.
 func TestCtrlGRightBehindAnotherKeyIsPressedAgain(t *testing.T) {
 	d := drive(t, 4, 120, 40, "en")
@@ -151,7 +172,7 @@ func TestCtrlGRightBehindAnotherKeyIsPressedAgain(t *testing.T) {
 	d.later(400 * time.Millisecond)
 	d.send(ctrlG)
 	d.shows("right behind another key")
-	d.later(time.Second)
+	d.later(2 * time.Second)
 	d.send(ctrlG)
 	d.asked("start 2 by op17 for WO-4711")
 }
@@ -233,7 +254,7 @@ func TestCtrlGAloneConfirms(t *testing.T) {
 	d := drive(t, 4, 120, 40, "en")
 	d.send(EventMsg{running1(1, "1", 3)})
 	d.key("x")
-	d.later(time.Second)
+	d.later(within + time.Millisecond)
 	d.send(tea.KeyPressMsg{Code: 'g', Mod: tea.ModCtrl})
 	d.asked("stop 1 by op17")
 }
