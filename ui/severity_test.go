@@ -151,3 +151,20 @@ func TestAStoppedTileNamesItsBoardAndASkippedTileIsCalm(t *testing.T) {
 		t.Errorf("the frame of the skipped tile has the style %d", c.cells[at.y*c.w+at.x].s)
 	}
 }
+
+// A BoardID is in a tile as a whole or not at all: half of a number looks like another number.
+func TestNoNumberOfATileIsCut(t *testing.T) {
+	for h := 16; h <= 50; h++ {
+		d := drive(t, 8, 112, h, "en")
+		allEnd(d, station.Reject, "clone")
+		d.facts.Bays = []BayFacts{{Name: "1", Stopped: "clone"}}
+		d.send(factsMsg{facts: d.facts})
+		screen := d.View()
+		for i := range d.bays {
+			half := (len(d.bays[i].boardID()) + 1) / 2
+			if first, second := d.bays[i].boardID()[:half+1], d.bays[i].boardID()[half+1:]; strings.Contains(screen, first) != strings.Contains(screen, second) {
+				t.Errorf("112x%d: bay %d has one half of %s:\n%s", h, i+1, d.bays[i].boardID(), screen)
+			}
+		}
+	}
+}
