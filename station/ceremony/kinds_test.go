@@ -270,7 +270,9 @@ func TestAnInputThatWasExchangedIsRefused(t *testing.T) {
 			must(t, os.WriteFile(path, []byte("ceremony: "+test.kind+"\n"+test.text+head), 0o600))
 			open := func() error {
 				again, err := readAt(path, test.kind, func() time.Time { return noon })
-				must(t, err)
+				if err != nil {
+					return err
+				}
 				log, err := openTranscript(again.out(), again)
 				if err != nil {
 					return err
