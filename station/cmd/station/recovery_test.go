@@ -73,7 +73,7 @@ func TestAStationGoesOnWithKeysFromABackup(t *testing.T) {
 	for what, text := range map[string]string{
 		"doctor": doctor, "the table": table, "the JUnit report": string(fixtures.Must(os.ReadFile(junit))(t)),
 		"each JSON line": string(fixtures.Must(os.ReadFile(jsonl))(t)),
-		"the audit log": passes("audit", "show", "--dir", string(dir), "--type", "hsm.open"),
+		"the audit log":  passes("audit", "show", "--dir", string(dir), "--type", "hsm.open"),
 	} {
 		if !strings.Contains(text, "restored-keys") {
 			t.Errorf("%s does not show the exception:\n%s", what, text)
