@@ -39,6 +39,12 @@ const inputSum = "_sha256"
 // ErrTranscript: the transcript of a ceremony that was stopped is not the one that the ceremony wrote.
 var ErrTranscript = reason.New("transcript-damaged", "the transcript in the directory is not that of a ceremony that was stopped")
 
+// damaged refuses a transcript. Another version, too, may have written it, so the text says the way out.
+func damaged(format string, args ...any) error {
+	return fmt.Errorf("%w: %s; it was changed, or another version of this program wrote it: keep the directory with the papers, and begin again with another directory in out and, for a ceremony that makes a key, another label",
+		ErrTranscript, fmt.Sprintf(format, args...))
+}
+
 // An entry of a transcript.
 type entry struct {
 	Seq      int               `json:"seq"`
@@ -194,7 +200,7 @@ func (t *transcript) goOn(path string, begin map[string]string, named []inputFil
 		return fmt.Errorf("%w: %w", ErrOutput, err)
 	}
 	if len(text) > workdir.MaxFile {
-		return fmt.Errorf("%s: %w: it has more than %d octets", path, ErrTranscript, workdir.MaxFile)
+		return fmt.Errorf("%s: %w", path, damaged("it has more than %d octets", workdir.MaxFile))
 	}
 	// A power cut can tear the line that was written last. The ceremony goes on only when a line is on the disk, so a torn
 	// line says nothing that happened.
@@ -241,7 +247,7 @@ func parseTranscript(text []byte) (lines []entry, err error) {
 		decoder := json.NewDecoder(bytes.NewReader(row))
 		decoder.DisallowUnknownFields()
 		if err := decoder.Decode(&one); err != nil || len(bytes.TrimSpace(row[decoder.InputOffset():])) > 0 || one.Seq != len(lines) || one.Previous != previous {
-			return nil, fmt.Errorf("%w: line %d does not follow the line before it", ErrTranscript, len(lines)+1)
+			return nil, damaged("line %d does not follow the line before it", len(lines)+1)
 		}
 		lines, previous = append(lines, one), hexSum(row)
 	}
