@@ -43,6 +43,9 @@ func TestBaysOfStationYAML(t *testing.T) {
 		{"an emulated board with a place", "[{name: a, usb: 1-2, board: qemu-an385}]", "", "", errEmulatedBay, `bay "a"`},
 		{"an emulated board with an interface", "[{name: a, interface: 1, board: qemu-an385}]", "", "", errEmulatedBay, `bay "a"`},
 		{"a kind that is not there", "[{name: a, board: ./own.yaml}]", "", "", errUnknownBoard, "vax"},
+		{"two bays, and a programmer that hides its probe", "[{name: a, port: /dev/ttyS0, board: nrf52840dk, probe: {driver: probe-rs, serial: 1}}, {name: b, port: /dev/ttyS1, board: nrf52840dk, probe: {driver: nrfutil, serial: 2}}]", "", "", errHiddenProbe, `bay "a"`},
+		{"two bays, a programmer that hides its probe, and its USB path", "[{name: a, port: /dev/ttyS0, board: nrf52840dk, probe: {driver: probe-rs, serial: 1, usb: 1-2}}, {name: b, port: /dev/ttyS1, board: nrf52840dk, probe: {driver: nrfutil, serial: 2}}]", "", "a b", nil, ""},
+		{"one bay with a probe, and a programmer that hides it", "[{name: a, port: /dev/ttyS0, board: nrf52840dk, probe: {driver: probe-rs, serial: 1}}, {name: b, port: /dev/ttyS1}]", "", "a b", nil, ""},
 		{"a configuration that is refused", "[{name: a}]", "", "", configs.ErrValue, "neither usb nor port"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
