@@ -139,7 +139,9 @@ func TestTheRecipeDecides(t *testing.T) {
 // The limit of a step ends a programmer that never answers. After the begin of a flash nobody knows what the board holds.
 func TestAProgrammerThatNeverAnswersIsEnded(t *testing.T) {
 	for name, call := range map[string]func(probe.Probe) error{
-		"flash":      func(p probe.Probe) error { return p.Flash(t.Context(), &probe.Image{Segments: []probe.Segment{{Data: []byte("x")}}}, nil) },
+		"flash": func(p probe.Probe) error {
+			return p.Flash(t.Context(), &probe.Image{Segments: []probe.Segment{{Data: []byte("x")}}}, nil)
+		},
 		"lock state": func(p probe.Probe) error { _, err := p.LockState(t.Context()); return err },
 	} {
 		recipe := good()
