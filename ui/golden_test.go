@@ -126,6 +126,10 @@ func TestGoldenScreens(t *testing.T) {
 			for i := range d.bays {
 				d.send(EventMsg{flashing(i, d.bays[i].name, 12*i)})
 			}
+			for i, what := range []station.Wait{station.WaitPort, station.WaitBoard, station.WaitRead, station.WaitStart, station.WaitProof} {
+				d.send(EventMsg{waitsFor(3+i, d.bays[3+i].name, "flash", what)})
+			}
+			d.send(EventMsg{waitsFor(0, "1", "lock", station.WaitLock)})
 			cut := ended(1, "2", station.Fault, "needs-flash")
 			cut.Snap.Identity = nil
 			d.send(EventMsg{cut})
