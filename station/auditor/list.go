@@ -1,11 +1,13 @@
 package auditor
 
 import (
+	"bufio"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -51,20 +53,23 @@ func (f *format) print(w io.Writer, l list) error {
 
 // printJSON keeps the order of the columns, which encoding/json does not do for a map.
 func (l *list) printJSON(w io.Writer) error {
+	out := bufio.NewWriterSize(w, 64<<10) // a list may have 100,000 rows
+	var line []byte
 	for _, row := range l.rows {
-		var parts []string
+		line = append(line[:0], '{')
 		for i, cell := range row {
 			value, err := json.Marshal(cell)
 			if err != nil {
 				return err
 			}
-			parts = append(parts, fmt.Sprintf("%q:%s", l.columns[i], value))
+			line = append(append(append(strconv.AppendQuote(line, l.columns[i]), ':'), value...), ',')
 		}
-		if _, err := fmt.Fprintf(w, "{%s}\n", strings.Join(parts, ",")); err != nil {
+		line[len(line)-1] = '}'
+		if _, err := out.Write(append(line, '\n')); err != nil {
 			return err
 		}
 	}
-	return nil
+	return out.Flush()
 }
 
 func (l *list) printCSV(w io.Writer) error {
