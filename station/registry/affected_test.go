@@ -86,7 +86,9 @@ func TestARowIsCoveredUntilSomethingHappensToItsBoard(t *testing.T) {
 			b.must(b.Admit(t.Context(), other))
 			b.enrol(other)
 		}},
-		{"a revocation", func(b *testRegistry, _ *station.Run, serial [16]byte) { b.must(b.Revoke(t.Context(), serial, "keyCompromise", "ann")) }},
+		{"a revocation", func(b *testRegistry, _ *station.Run, serial [16]byte) {
+			b.must(b.Revoke(t.Context(), serial, "keyCompromise", "ann"))
+		}},
 		{"a hold", func(b *testRegistry, run *station.Run, _ [16]byte) { b.holds(Which{BoardID: run.Identity.ID}) }},
 		{"another Run of the board", func(b *testRegistry, _ *station.Run, _ [16]byte) {
 			again := newRun([16]byte{1}, "hw-1")
