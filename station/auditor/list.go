@@ -58,11 +58,11 @@ func (l *list) printJSON(w io.Writer) error {
 	for _, row := range l.rows {
 		line = append(line[:0], '{')
 		for i, cell := range row {
-			value, err := json.Marshal(cell)
-			if err != nil {
+			var err error
+			if line, err = appendJSON(append(strconv.AppendQuote(line, l.columns[i]), ':'), cell); err != nil {
 				return err
 			}
-			line = append(append(append(strconv.AppendQuote(line, l.columns[i]), ':'), value...), ',')
+			line = append(line, ',')
 		}
 		line[len(line)-1] = '}'
 		if _, err := out.Write(append(line, '\n')); err != nil {
@@ -70,6 +70,17 @@ func (l *list) printJSON(w io.Writer) error {
 		}
 	}
 	return out.Flush()
+}
+
+// appendJSON appends a text as a JSON string. Most cells have only characters that stand for themselves.
+func appendJSON(line []byte, text string) ([]byte, error) {
+	for i := range len(text) {
+		if octet := text[i]; octet < ' ' || octet > '~' || strings.IndexByte("\"\\<>&", octet) >= 0 {
+			value, err := json.Marshal(text)
+			return append(line, value...), err
+		}
+	}
+	return append(append(append(line, '"'), text...), '"'), nil
 }
 
 func (l *list) printCSV(w io.Writer) error {
