@@ -116,6 +116,9 @@ func (c *Ceremony) validate(now time.Time) error {
 	}
 	if c.IssuerLabel != "" {
 		err = errors.Join(err, name("issuer_label", c.IssuerLabel))
+		if c.IssuerLabel == c.Key.Label {
+			err = errors.Join(err, &ValueError{"key.label", "the label of the issuer's key", "a label of its own", "the ceremony makes a new key, and issuer_label names the one that certifies it"})
+		}
 	}
 	if c.NotAfter == "" {
 		return err

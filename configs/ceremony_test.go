@@ -34,6 +34,7 @@ func TestACeremonyThatCannotBeHeldIsRefused(t *testing.T) {
 		{"an OCSP responder for ever", "ocsp", strings.Replace(ocsp, "2027-05-31", "never", 1), "not_after: value not possible: never, want a day until 2027-11-29"},
 		{"an OCSP responder for years", "ocsp", strings.Replace(ocsp, "2027-05-31", "2027-12-01", 1), "want a day until 2027-11-29"},
 		{"an OCSP responder without the key of its issuer", "ocsp", strings.Replace(ocsp, "issuer_label: ca\n", "", 1), "issuer_label: value not possible: nothing"},
+		{"an OCSP responder with the key of its issuer", "ocsp", strings.Replace(ocsp, "issuer_label: ca", "issuer_label: k", 1), "key.label: value not possible: the label of the issuer's key, want a label of its own"},
 		{"the label of an issuer that cannot be read", "ocsp", strings.Replace(ocsp, "issuer_label: ca", `issuer_label: "c\ea"`, 1), "issuer_label: value not possible"},
 		{"the label of an issuer for a root", "root", root + "issuer_label: ca\n", "issuer_label: value not possible: a value, want nothing"},
 		{"a weak curve", "root", strings.Replace(root, "{label: k}", "{label: k, curve: P-192}", 1), "key.curve"},

@@ -78,7 +78,7 @@ func TestAShiftOnATerminal(t *testing.T) {
 	term.typeText("WO-4712\r") // a scan
 	term.waitFor("Work order WO-4712")
 	term.typeText("3")
-	time.Sleep(repeats)
+	time.Sleep(within + 100*time.Millisecond)
 	term.typeText("\a") // Ctrl-G, on a terminal without function keys
 	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(s.said(), "start 3 by op17"); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {

@@ -71,6 +71,8 @@ func (c *Chain) fits(now time.Time) error {
 	switch {
 	case issuance.SelfIssued(c.Issuing) && !issuance.SelfIssued(c.Root):
 		return refuseChain("the order is wrong: want the issuing CA first, then the root")
+	case !issuance.SelfIssued(c.Root) && sameText(c.Root.RawIssuer, c.Root.RawSubject):
+		return checkIssuer("the root", c.Root.RawIssuer, c.Root.RawSubject, "its subject")
 	case !issuance.SelfIssued(c.Root):
 		return refuseChain("%q is not a root: it did not issue itself", c.Root.Subject)
 	case issuance.SelfIssued(c.Issuing):
@@ -88,14 +90,18 @@ func (c *Chain) checkTogether() error {
 	if err := c.Root.CheckSignatureFrom(c.Root); err != nil {
 		return refuseChain("the root did not sign itself: %w", err)
 	}
-	if !bytes.Equal(c.Issuing.RawIssuer, c.Root.RawSubject) {
-		return refuseChain("%q issued the issuing CA, and the root is %q", c.Issuing.Issuer, c.Root.Subject)
+	err := checkIssuer("the issuing CA", c.Issuing.RawIssuer, c.Root.RawSubject, "the root")
+	if err == nil {
+		err = checkEnds(end{"the root", c.Root.RawSubject, c.Root.PublicKey}, end{"the issuing CA", c.Issuing.RawSubject, c.Issuing.PublicKey})
 	}
-	if err := c.checkAuthority(); err != nil {
+	if err == nil {
+		err = c.checkAuthority()
+	}
+	if err != nil {
 		return err
 	}
 	switch {
-	case c.Root.MaxPathLen == 0 && c.Root.MaxPathLenZero:
+	case issuance.PathLength(c.Root) == 0:
 		return refuseChain("the root's path length is 0, so it forbids an issuing CA and every board below it")
 	case c.Issuing.NotAfter.After(c.Root.NotAfter):
 		return refuseChain("the issuing CA ends at %s, after the root, which ends at %s", date(c.Issuing.NotAfter), date(c.Root.NotAfter))
@@ -145,12 +151,7 @@ func (c *Chain) namesRoot(what string, certificate *x509.Certificate) error {
 	case names.Serial != nil && names.Serial.Cmp(c.Root.SerialNumber) != 0:
 		return refuseChain("%s names the serial number %x of its issuer, and the root has %x; %s", what, names.Serial, c.Root.SerialNumber, next)
 	case issuer != nil && !bytes.Equal(issuer, c.Root.RawIssuer):
-		var sequence pkix.RDNSequence
-		_, bad := asn1.Unmarshal(issuer, &sequence)
-		if bad != nil {
-			return refuseChain("the authority key identifier of %s cannot be read: %w", what, bad)
-		}
-		return refuseChain("%s names the issuer %+q of its issuer's certificate, and it is %+q; %s", what, sequence.String(), c.Root.Issuer.String(), next)
+		return refuseChain("%s names the issuer %s of its issuer's certificate, and it is %s; %s", what, nameText(issuer), nameText(c.Root.RawIssuer), next)
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ func (c *Commands) Command() *cobra.Command {
 	root.PersistentFlags().StringVar(&c.config, "config", "/etc/hallmark/hub.yaml", "file that docs/hub.md explains")
 	root.AddCommand(c.serveCommand(), c.migrateCommand(), c.list("stations", "Lists the stations, and what the hub has of each", stationsQuery),
 		c.list("orders", "Lists the work orders, and what each station has of them", ordersQuery), c.list("findings", "Lists the open findings", findingsQuery),
-		c.openCommand(), c.act("order-close ID", "Ends a work order: no further lease is given", func(ctx context.Context, s *Store, id string) error { return s.CloseOrder(ctx, id, c.operator) }),
+		c.openCommand(), c.act("order-close ID", "Ends a work order: no further lease is given", func(ctx context.Context, s *Store, id string) error { return s.CloseOrder(ctx, id, c.operator, c.why) }),
 		c.act("finding-close NUMBER", "Says that a person has looked at a finding", func(ctx context.Context, s *Store, id string) error {
 			var number int64
 			if _, err := fmt.Sscan(id, &number); err != nil {
@@ -123,7 +123,7 @@ func (c *Commands) openCommand() *cobra.Command {
 			if err := errors.Join(errs[:]...); err != nil {
 				return reason.Usage(err)
 			}
-			return c.beside(cmd.Context(), func(s *Store) error { return s.OpenOrder(cmd.Context(), o, c.operator) })
+			return c.beside(cmd.Context(), func(s *Store) error { return s.OpenOrder(cmd.Context(), o, c.operator, c.why) })
 		}})
 	cmd.Flags().StringVar(&o.Product, "product", "", "name of the profile for TLS keys (required)")
 	cmd.Flags().StringVar(&o.Lot, "lot", "", "lot")

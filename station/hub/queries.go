@@ -58,13 +58,13 @@ const (
 		FROM station s JOIN station_state st ON st.station = s.id
 		CROSS JOIN LATERAL (SELECT count(*) AS runs, count(*) FILTER (WHERE ending = 'pass') AS passed, count(*) FILTER (WHERE ending = 'reject') AS rejected
 			FROM run r WHERE r.station = s.id AND r.at > now() - interval '24 hours') d ORDER BY s.name`
-	ordersQuery = `SELECT w.id AS "order", w.product AS "product", w.quota::text AS "ordered", coalesce(sum(o.counted), 0)::text AS "certified", coalesce(sum(l.share), 0)::text AS "leased",
+	ordersQuery = `SELECT w.id AS "order", w.product AS "product", w.quota::text AS "ordered", coalesce(sum(o.counted), 0)::text AS "certified", coalesce(sum(l.leased), 0)::text AS "leased",
 		greatest(w.quota - coalesce(sum(l.share), 0), 0)::text AS "left", to_char(w.until AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') AS "until",
-		coalesce(string_agg(s.name || ' ' || coalesce(o.counted, 0) || '/' || coalesce(l.share, 0), ', ' ORDER BY s.name), '') AS "stations",
+		coalesce(string_agg(s.name || ' ' || coalesce(o.counted, 0) || '/' || coalesce(l.leased, 0), ', ' ORDER BY s.name), '') AS "stations",
 		CASE WHEN EXISTS (SELECT 1 FROM work_order_closed c WHERE c.work_order = w.id) THEN 'closed' WHEN w.until < now() THEN 'ended' ELSE 'open' END AS "state"
 		FROM work_order w LEFT JOIN work_order_station m ON m.work_order = w.id LEFT JOIN station s ON s.id = m.station
 		LEFT JOIN station_order o ON o.station = m.station AND o.work_order = w.id
-		LEFT JOIN LATERAL (SELECT max(share) AS share FROM lease WHERE work_order = w.id AND station = m.station) l ON true
+		LEFT JOIN order_share l ON l.work_order = w.id AND l.station = m.station
 		GROUP BY w.id ORDER BY max(w.opened) DESC LIMIT 200`
 	findingsQuery = `SELECT f.id::text AS "number", f.kind AS "finding", s.name AS "station", coalesce(o.name, '') AS "other station", coalesce(f.board_id::text, f.subject) AS "about",
 		f.detail AS "what", to_char(f.at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') AS "since"

@@ -64,9 +64,8 @@ type ended struct {
 // orderState is what the newest entry of a station says of a work order.
 type orderState struct {
 	counted, share, revision int64
-	closed                   bool
-	until                    time.Time
-	ours                     bool // the hub has signed the order file
+	closedAt                 *int64 // the entry that closed the order for good
+	ours                     bool   // the hub has signed the order file
 }
 
 type der struct{ sum, serial, octets []byte }
@@ -197,10 +196,9 @@ func (r *rows) order(t *taking, e *audit.Entry) {
 	switch e.Type {
 	case audit.TypeOrderOpened, audit.TypeOrderRevised:
 		o.revision, _ = strconv.ParseInt(e.Details["revision"], 10, 64) // an order that nobody has signed has none: 0
-		o.until, _ = time.Parse(time.RFC3339, e.Details["until"])
 		o.ours = e.Details["owner_sha256"] == hex.EncodeToString(t.owner.SHA256[:])
 	case audit.TypeOrderClosed:
-		o.closed = true
+		o.closedAt = &e.Seq
 	}
 }
 
@@ -236,9 +234,10 @@ func (t *taking) queueRows(batch *pgx.Batch) {
 			t.from.ID, column(r.found, func(d *der) []byte { return d.sum }), column(r.found, func(d *der) []byte { return d.serial }), column(r.found, func(d *der) []byte { return d.octets }))
 	}
 	for id, o := range r.orders {
-		batch.Queue(`INSERT INTO station_order (station, work_order, counted, share, revision, closed) VALUES ($1, $2, $3, $4, greatest($5, 0), $6)
-			ON CONFLICT (station, work_order) DO UPDATE SET counted = $3, share = $4, revision = CASE WHEN $5 < 0 THEN station_order.revision ELSE $5 END, closed = station_order.closed OR $6`,
-			t.from.ID, id, o.counted, o.share, o.revision, o.closed)
+		batch.Queue(`INSERT INTO station_order (station, work_order, counted, share, revision, ours, closed_at) VALUES ($1, $2, $3, $4, greatest($5, 0), $6, $7)
+			ON CONFLICT (station, work_order) DO UPDATE SET counted = $3, share = $4, revision = CASE WHEN $5 < 0 THEN station_order.revision ELSE $5 END,
+				ours = CASE WHEN $5 < 0 THEN station_order.ours ELSE $6 END, closed_at = coalesce(station_order.closed_at, $7)`,
+			t.from.ID, id, o.counted, o.share, o.revision, o.ours, o.closedAt)
 	}
 }
 
@@ -309,9 +308,15 @@ func (t *taking) otherThan(station int16) *int16 {
 	return &station
 }
 
-// lookAtClock finds a station whose clock is ahead.
+// lookAtClock finds a station whose clock is wrong. Entries may be old, because a station may have had no link; but if the hub had all of the log when the
+// station was here last, then each new entry was made after that.
 func (t *taking) lookAtClock() {
-	if newest := t.rows.newest; newest != nil && newest.After(t.now().Add(aheadBound)) {
+	newest := t.rows.newest
+	if newest == nil {
+		return
+	}
+	hadAll := t.state.seen != nil && t.state.size == t.state.next
+	if newest.After(t.now().Add(clockBound)) || hadAll && newest.Before(t.state.seen.Add(-clockBound)) {
 		t.find(outbox.FindingClock, nil, newest.UTC().Format(time.DateOnly), fmt.Sprintf("the newest entry is of %s, and it is %s at the hub",
 			newest.UTC().Format(time.RFC3339), t.now().UTC().Format(time.RFC3339)))
 	}

@@ -64,6 +64,9 @@ func ConfiguredBays(dir workdir.Dir, config *configs.Config) ([]BaySpec, error) 
 	var bays []BaySpec
 	for i := range config.Bays {
 		spec, err := configuredBay(dir, &config.Bays[i])
+		if err == nil && spec.Board != nil && spec.Bay.Settle == 0 {
+			err = config.Timeouts.LeaveAnswer("uart.settle", spec.Board.UART.Settle, spec.Bay.Answer)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: bay %q: %w", dir.Config(), config.Bays[i].Name, err)
 		}

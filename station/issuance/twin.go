@@ -79,8 +79,8 @@ func lintFindings(twin, parent *x509.Certificate) []error {
 	})
 }
 
-// pathLength is how many CAs may follow below a CA, -1 for any number.
-func pathLength(ca *x509.Certificate) int {
+// PathLength is how many CAs may follow below a CA (RFC 5280 section 4.2.1.9): 0 forbids each CA, -1 allows any number.
+func PathLength(ca *x509.Certificate) int {
 	if ca.MaxPathLen == 0 && !ca.MaxPathLenZero {
 		return -1
 	}
@@ -89,7 +89,7 @@ func pathLength(ca *x509.Certificate) int {
 
 // mayHaveCA reports whether the path length of a CA allows another CA below it, with what that CA allows below itself.
 func mayHaveCA(ca, below *x509.Certificate) bool {
-	limit, asked := pathLength(ca), pathLength(below)
+	limit, asked := PathLength(ca), PathLength(below)
 	return limit < 0 || asked >= 0 && asked < limit
 }
 
