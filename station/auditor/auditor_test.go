@@ -121,7 +121,7 @@ func TestTheBundleOfAnAnswerHasTheBoardsOfItsList(t *testing.T) {
 	if !maps.Equal(listed, want) {
 		t.Errorf("the bundle has %v, want %v", listed, want)
 	}
-	for _, want := range []string{"1 of these rows is newer than the newest checkpoint", "beyond the newest checkpoint and not in the bundle", "The files of the bundle are not signed"} {
+	for _, want := range []string{"1 of these rows is not covered", "beyond the newest checkpoint and not in the bundle", "The files of the bundle are not signed"} {
 		if !strings.Contains(errs.String(), want) {
 			t.Errorf("%q is not in %s", want, errs.String())
 		}

@@ -355,6 +355,8 @@ def note_entry(body, number, issued, is_part):  # keeps what an entry says of ce
     if entry["seq"] != number:
         fail("entry %d says it is entry %d" % (number, entry["seq"]))
     serial = (entry.get("cert") or {}).get("serial")
+    if not serial and entry["type"] in ("cert.issue.intent", "cert.issued", "cert.issue.failed", "cert.issue.unresolved"):
+        fail("entry %d names no serial number" % number)
     if entry["type"] == "cert.issue.intent":
         if serial in SERIALS:
             fail("entry %d: serial number %s has an intent a second time" % (number, serial))
