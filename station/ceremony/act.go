@@ -8,7 +8,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -61,7 +60,7 @@ type inputs struct {
 	issuer, other *x509.Certificate
 	request       *x509.CertificateRequest
 	chain         *Chain
-	subject       pkix.Name // of root, csr and ocsp
+	subject       []byte // DER, of root, csr and ocsp
 }
 
 // An inputFile is a file that the ceremony names: the key of ceremony.yaml, the path there, and the SHA-256.

@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
-	"strings"
 	"time"
 
 	"hallmark/hsm"
@@ -74,9 +73,9 @@ func (c *Chain) fits(now time.Time) error {
 	case !issuance.SelfIssued(c.Root) && sameText(c.Root.RawIssuer, c.Root.RawSubject):
 		return checkIssuer("the root", c.Root.RawIssuer, c.Root.RawSubject, "its subject")
 	case !issuance.SelfIssued(c.Root):
-		return refuseChain("%q is not a root: it did not issue itself; give the certificate with which the root issued itself", c.Root.Subject)
+		return refuseChain("%s is not a root: it did not issue itself; give the certificate with which the root issued itself", nameText(c.Root.RawSubject))
 	case issuance.SelfIssued(c.Issuing):
-		return refuseChain("%q is a root, too: want a CA that the root has signed; have the root sign the request of `station ceremony csr`", c.Issuing.Subject)
+		return refuseChain("%s is a root, too: want a CA that the root has signed; have the root sign the request of `station ceremony csr`", nameText(c.Issuing.RawSubject))
 	}
 	err := errors.Join(checkCA("the root", c.Root, now), checkCA("the issuing CA", c.Issuing, now))
 	if err != nil {
@@ -174,7 +173,7 @@ func directoryName(names []byte) ([]byte, error) {
 
 // checkCA checks one CA certificate.
 func checkCA(what string, c *x509.Certificate, now time.Time) error {
-	if err := errors.Join(checkName(what, c.Subject), checkExtensions(what, c)); err != nil {
+	if err := errors.Join(checkName(what, c.RawSubject), checkExtensions(what, c)); err != nil {
 		return err
 	}
 	key, ec := c.PublicKey.(*ecdsa.PublicKey)
@@ -203,12 +202,12 @@ func checkCA(what string, c *x509.Certificate, now time.Time) error {
 
 // checkName refuses a name that could rewrite the screen or the transcript on which people rely, and an empty one: a CA has a name
 // (RFC 5280 section 4.1.2.6).
-func checkName(what string, subject pkix.Name) error {
-	empty := func(one pkix.AttributeTypeAndValue) bool { return strings.TrimSpace(fmt.Sprint(one.Value)) == "" }
-	if len(subject.Names) == 0 || slices.ContainsFunc(subject.Names, empty) {
+func checkName(what string, name []byte) error {
+	parts, err := attributesOf(name)
+	if err != nil || len(parts) == 0 || slices.ContainsFunc(parts, func(one attribute) bool { return one.text() == "" }) {
 		return refuseChain("%s has an empty name, or an empty part in its name; have it made with a common name", what)
 	}
-	if text := subject.String(); text != reason.Printable(text) {
+	if text := plainName(name); text != reason.Printable(text) {
 		return refuseChain("the name of %s has characters that cannot be read: %+q", what, text)
 	}
 	return nil

@@ -108,10 +108,14 @@ func stringType(tag int) string {
 }
 
 // nameText is a name in quotes; what cannot be shown is escaped.
-func nameText(name []byte) string {
+func nameText(name []byte) string { return fmt.Sprintf("%q", plainName(name)) }
+
+// plainName is a name with each of its attributes. pkix.Name.String leaves out all but one of several common names, and people would
+// confirm another name than the one that is signed.
+func plainName(name []byte) string {
 	var sequence pkix.RDNSequence
 	if _, err := asn1.Unmarshal(name, &sequence); err != nil {
 		return "a name that cannot be read"
 	}
-	return fmt.Sprintf("%q", sequence.String())
+	return sequence.String()
 }

@@ -50,13 +50,23 @@ func makeOrAdopt(ctx context.Context, token *hsm.Token, intent keyIntent) (key c
 	}
 	if adopted = public != nil; !adopted {
 		if public, err = token.Generate(ctx, intent.ref); err != nil {
-			return nil, false, fmt.Errorf("making the key %s: %w", intent.ref.Label, err)
+			return nil, false, fmt.Errorf("making the key %s: %w", intent.ref.Label, intent.torn(err))
 		}
 	}
 	if key, err = token.Signer(ctx, intent.ref, public); err != nil {
 		return nil, adopted, fmt.Errorf("adopting the key %s: %w", intent.ref, err)
 	}
 	return key, adopted, nil
+}
+
+// torn says what to do about a key of which the token has a part only, because it was killed while it made the key: it signs nothing, and
+// this program removes nothing on a token.
+func (k keyIntent) torn(err error) error {
+	if !k.begun || !errors.Is(err, hsm.ErrKeyExists) {
+		return err
+	}
+	return fmt.Errorf("%w: the token has a part of the pair, because it was stopped while it made it, or somebody else uses the label; a part with the id %x signs nothing: remove it with the tool of the token, such as `pkcs11-tool --login --delete-object --type pubkey --id %[2]x`, and give the same command again; for another id begin again with another label",
+		hsm.ErrKeyUnreadable, k.ref.ID)
 }
 
 // find returns the public key of the pair with this label and id, or nil if the token has none. Label and id do not tell the key from one

@@ -8,11 +8,9 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"strconv"
 
 	"hallmark/configs"
 	"hallmark/station/issuance"
@@ -35,17 +33,17 @@ var kinds = map[string]kind{
 		func(a *Act) []string { return a.planCertificate(a.subject, "itself", nil) }, finishRoot},
 	configs.CeremonyIssuing: {"Signs the request of an issuing CA with a root key on this token", false, []string{"issuing.pem", "chain.pem"}, readIssuing,
 		func(a *Act) []string {
-			return a.planCertificate(a.request.Subject, quoted(a.issuer.Subject), a.request.RawSubjectPublicKeyInfo)
+			return a.planCertificate(a.request.RawSubject, nameText(a.issuer.RawSubject), a.request.RawSubjectPublicKeyInfo)
 		}, finishIssuing},
 	configs.CeremonyCross: {"Signs the name and key of another CA with a CA key on this token", false, []string{"cross.pem"}, readCross,
 		func(a *Act) []string {
-			return a.planCertificate(a.other.Subject, quoted(a.issuer.Subject), a.other.RawSubjectPublicKeyInfo)
+			return a.planCertificate(a.other.RawSubject, nameText(a.issuer.RawSubject), a.other.RawSubjectPublicKeyInfo)
 		}, finishCross},
 	configs.CeremonyCSR: {"Makes the issuing key on the token of the line, and a request for a root elsewhere", true, []string{"request.pem"}, readCSR, func(a *Act) []string {
-		return []string{fmt.Sprintf("sign the request: subject %s; it asks for a CA with path length 0", quoted(a.subject))}
+		return []string{fmt.Sprintf("sign the request: subject %s; it asks for a CA with path length 0", nameText(a.subject))}
 	}, finishCSR},
 	configs.CeremonyImport: {"Checks a certificate chain from a root elsewhere against the issuing key on the token", false, []string{"chain.pem"}, readChain, func(a *Act) []string {
-		lines := []string{fmt.Sprintf("check that the key is that of %s, which %s has issued", quoted(a.chain.Issuing.Subject), quoted(a.chain.Root.Subject))}
+		lines := []string{fmt.Sprintf("check that the key is that of %s, which %s has issued", nameText(a.chain.Issuing.RawSubject), nameText(a.chain.Root.RawSubject))}
 		if warning := WithoutRevocation(a.chain.Issuing); warning != "" {
 			lines = append(lines, "warning: "+warning)
 		}
@@ -56,20 +54,20 @@ var kinds = map[string]kind{
 		return []string{
 			"lint a twin of the certificate, signed by a key that is thrown away",
 			fmt.Sprintf("sign the certificate with the key %q: subject %s, issuer %s, for OCSP answers only, valid to %s; parse it again, check its signature, and compare it with the twin",
-				a.File.IssuerLabel, quoted(a.subject), quoted(a.issuer.Subject), a.File.NotAfter),
+				a.File.IssuerLabel, nameText(a.subject), nameText(a.issuer.RawSubject), a.File.NotAfter),
 		}
 	}, finishOCSP},
 }
 
 // planCertificate shows the fingerprint of a key from elsewhere: only with it people notice that somebody exchanged the file.
-func (a *Act) planCertificate(subject pkix.Name, issuer string, elsewhere []byte) (lines []string) {
+func (a *Act) planCertificate(subject []byte, issuer string, elsewhere []byte) (lines []string) {
 	if elsewhere != nil {
 		lines = append(lines, "certify the key with the fingerprint "+spaced(hexSum(elsewhere))+"; compare it with the transcript of the ceremony that made the key")
 	}
 	return append(lines,
 		"lint a twin of the certificate, signed by a key that is thrown away",
 		fmt.Sprintf("sign the certificate: subject %s, issuer %s, path length %d, valid to %s; parse it again, check its signature, and compare it with the twin",
-			quoted(subject), issuer, a.pathLength(), a.File.NotAfter),
+			nameText(subject), issuer, a.pathLength(), a.File.NotAfter),
 	)
 }
 
@@ -80,8 +78,6 @@ func (a *Act) pathLength() int {
 	}
 	return *a.File.PathLength
 }
-
-func quoted(name pkix.Name) string { return strconv.Quote(name.String()) }
 
 func readNothing(*Act) error { return nil }
 
@@ -97,7 +93,7 @@ func readRoot(a *Act) error {
 	}
 	root, err := issuance.Root(config, key, rand.Reader)
 	if err == nil {
-		a.subject = root.Subject
+		a.subject = root.RawSubject
 	}
 	return err
 }
@@ -114,7 +110,7 @@ func readCSR(a *Act) error {
 	}
 	request, err := x509.ParseCertificateRequest(der)
 	if err == nil {
-		a.subject = request.Subject
+		a.subject = request.RawSubject
 	}
 	return err
 }
@@ -155,14 +151,14 @@ func readIssuing(a *Act) error {
 	if a.request, err = issuance.ParseCARequest(block.Bytes); err != nil {
 		return fmt.Errorf("%s: %w", a.File.Request, err)
 	}
-	if err := checkName("the request", a.request.Subject); err != nil {
+	if err := checkName("the request", a.request.RawSubject); err != nil {
 		return fmt.Errorf("%s: %w", a.File.Request, err)
 	}
 	if err := a.readIssuerOfCA(); err != nil {
 		return err
 	}
 	if !issuance.SelfIssued(a.issuer) {
-		return fmt.Errorf("%s: %w", a.File.Issuer, refuseChain("%q is not a root, and boards know a root and one issuing CA below it; give the certificate with which the root issued itself", a.issuer.Subject))
+		return fmt.Errorf("%s: %w", a.File.Issuer, refuseChain("%s is not a root, and boards know a root and one issuing CA below it; give the certificate with which the root issued itself", nameText(a.issuer.RawSubject)))
 	}
 	return checkEnds(end{"the root in " + a.File.Issuer, a.issuer.RawSubject, a.issuer.PublicKey}, end{"the request in " + a.File.Request, a.request.RawSubject, a.request.PublicKey})
 }
@@ -241,7 +237,7 @@ func readOCSP(a *Act) error {
 		return err
 	}
 	config, err := a.responder(draft{notBefore: a.validFrom(), intend: func(twin *x509.Certificate) error {
-		a.subject = twin.Subject
+		a.subject = twin.RawSubject
 		return errRehearsed
 	}})
 	if err != nil {

@@ -1,10 +1,10 @@
 package ceremony
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/hex"
 	"encoding/pem"
 	"errors"
@@ -15,6 +15,7 @@ import (
 	"slices"
 	"time"
 
+	"hallmark/configs"
 	"hallmark/hsm"
 	"hallmark/station/issuance"
 	"hallmark/station/reason"
@@ -27,7 +28,7 @@ var ErrRecord = reason.New("ceremony-record", "the ceremony cannot go on with th
 // intendCertificate records what the key will sign, before it does: a signature that was made and whose answer got lost is on record, too.
 func (t *transcript) intendCertificate(twin *x509.Certificate) error {
 	return t.add("certificate-intended", map[string]string{
-		"subject": twin.Subject.String(), "serial": twin.SerialNumber.Text(16), "not_before": twin.NotBefore.UTC().Format(time.RFC3339),
+		"subject": plainName(twin.RawSubject), "serial": twin.SerialNumber.Text(16), "not_before": twin.NotBefore.UTC().Format(time.RFC3339),
 		"tbs_sha256": hexSum(twin.RawTBSCertificate),
 	})
 }
@@ -92,13 +93,13 @@ func (i *intent) repeat(twin *x509.Certificate) error {
 func (t *transcript) certificate(c *x509.Certificate) error {
 	return t.add("certificate", map[string]string{
 		"subject_spki_sha256": hexSum(c.RawSubjectPublicKeyInfo),
-		"subject":             c.Subject.String(), "issuer": c.Issuer.String(), "serial": c.SerialNumber.Text(16), "sha256": hexSum(c.Raw),
+		"subject":             plainName(c.RawSubject), "issuer": plainName(c.RawIssuer), "serial": c.SerialNumber.Text(16), "sha256": hexSum(c.Raw),
 		"not_before": c.NotBefore.UTC().Format(time.RFC3339), "not_after": c.NotAfter.UTC().Format(time.RFC3339), "pem": string(workdir.CertificatePEM(c.Raw)),
 	})
 }
 
 // requested returns the request on record in PEM, or nil. It must be of this name and key.
-func (t *transcript) requested(subject pkix.Name, public crypto.PublicKey) ([]byte, error) {
+func (t *transcript) requested(subject []byte, public crypto.PublicKey) ([]byte, error) {
 	for _, one := range t.lines {
 		text := one.Facts["pem"]
 		if one.What != "request" || text == "" { // an older version recorded the hash only
@@ -109,7 +110,7 @@ func (t *transcript) requested(subject pkix.Name, public crypto.PublicKey) ([]by
 			return nil, damaged("line %d has no request", one.Seq+1)
 		}
 		request, err := issuance.ParseCARequest(block.Bytes)
-		if key, ok := public.(*ecdsa.PublicKey); err != nil || !ok || !key.Equal(request.PublicKey) || request.Subject.String() != subject.String() {
+		if key, ok := public.(*ecdsa.PublicKey); err != nil || !ok || !key.Equal(request.PublicKey) || !bytes.Equal(request.RawSubject, subject) {
 			return nil, damaged("the request in line %d is not that of this key and subject", one.Seq+1)
 		}
 		return pem.EncodeToMemory(block), nil
@@ -162,6 +163,9 @@ func (t *transcript) left() string {
 		case "certificate-intended":
 			certificate = fmt.Sprintf("the certificate with the serial number %s may be signed; the same command signs the same content, with no other serial number", one.Facts["serial"])
 		case "certificate":
+			if t.lines[0].Facts["ceremony"] == configs.CeremonyImport { // it was signed elsewhere
+				continue
+			}
 			certificate = fmt.Sprintf("the certificate with the serial number %s is signed and in the transcript; the same command takes it and signs no other", one.Facts["serial"])
 		}
 	}
