@@ -321,7 +321,7 @@ func (a *Act) Confirm(flag string, stdin io.Reader) {
 		typed := make(chan string, 1)
 		go func() { // ends with the program if nobody types anything
 			text, err := bufio.NewReader(io.LimitReader(stdin, 1024)).ReadString('\n')
-			if err != nil {
+			if err != nil && !errors.Is(err, io.EOF) { // a script may leave the line feed out
 				text = ""
 			}
 			typed <- text

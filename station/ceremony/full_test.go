@@ -177,3 +177,18 @@ func TestACeremonyGoesOnAfterTheDiskWasFull(t *testing.T) {
 		t.Errorf("with space again: got %v", err)
 	}
 }
+
+// The file of a ceremony stands in its transcript, and each stop adds lines.
+func TestACeremonyWithALongFileGoesOn(t *testing.T) {
+	fixtures.NewToken(t)
+	base := t.TempDir()
+	path := filepath.Join(base, "audit.yaml")
+	text := fmt.Sprintf(auditKey, pinFile(t), "out")
+	must(t, os.WriteFile(path, []byte(text+strings.Repeat("#\n", (workdir.MaxFile-len(text))/2)), 0o600))
+	for range 2 {
+		if err := hold(t, path); !errors.Is(err, ceremony.ErrConfirmed) {
+			t.Fatal(err)
+		}
+	}
+	fixtures.Must(confirmed(t, path, "audit-key", func() {}))(t)
+}

@@ -75,7 +75,7 @@ func (t *transcript) complete() (bool, error) {
 	wanted["transcript.txt.sig"] = ""
 	found := map[string][]byte{}
 	for name, sum := range wanted {
-		text, err := workdir.ReadInput(filepath.Join(t.folder, name), workdir.MaxFile)
+		text, err := workdir.ReadInput(filepath.Join(t.folder, name), maxTranscript)
 		if errors.Is(err, fs.ErrNotExist) {
 			return false, nil
 		} else if err != nil {

@@ -70,6 +70,7 @@ func TestTheTextForPeopleIsSignedAndSaysHowTheFingerprintCame(t *testing.T) {
 	}{
 		"a flag":         {func(print string) string { return print }, "--confirm of the command"},
 		"standard input": {func(string) string { return "" }, "standard input, no terminal"},
+		"no line feed":   {func(string) string { return "" }, "standard input, no terminal"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			base := t.TempDir()
@@ -85,7 +86,7 @@ func TestTheTextForPeopleIsSignedAndSaysHowTheFingerprintCame(t *testing.T) {
 			_, after, _ := strings.Cut(screen.String(), "public key):")
 			print := strings.Split(strings.TrimSpace(after), "\n")[0]
 			again := fixtures.Must(ceremony.Read(path, "audit-key"))(t)
-			again.Confirm(test.flag(print), strings.NewReader(print+"\n"))
+			again.Confirm(test.flag(print), strings.NewReader(print+map[bool]string{false: "\n"}[name == "no line feed"]))
 			must(t, again.Hold(t.Context()))
 			out := filepath.Join(base, "out")
 			for _, file := range []string{"transcript.txt", "transcript.jsonl"} {

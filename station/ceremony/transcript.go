@@ -33,6 +33,10 @@ var transcriptFiles = []string{"key.pub", "transcript.jsonl", "transcript.txt", 
 // unfinished is the transcript of a ceremony that has not ended.
 const unfinished = "transcript.unfinished"
 
+// maxTranscript is the longest transcript, in octets. It has the whole file of the ceremony, whose lines are longer there, and some lines for
+// each stop.
+const maxTranscript = 64 * workdir.MaxFile
+
 // inputSum ends the name of the fact that has the hash of an input.
 const inputSum = "_sha256"
 
@@ -99,7 +103,7 @@ func (a *Act) begin() map[string]string {
 // checkStopped reads the transcript of a ceremony that was stopped, and refuses that of another ceremony, so that a dry run says it, too.
 func (a *Act) checkStopped() error {
 	path := filepath.Join(a.out(), unfinished)
-	text, err := workdir.ReadInput(path, workdir.MaxFile)
+	text, err := workdir.ReadInput(path, maxTranscript)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrOutput, err)
 	}
@@ -195,12 +199,12 @@ func (t *transcript) resume(begin map[string]string, named []inputFile) (err err
 
 // goOn continues the transcript in t.file, if it is that of a ceremony with the same file and the same inputs.
 func (t *transcript) goOn(path string, begin map[string]string, named []inputFile) error {
-	text, err := io.ReadAll(io.LimitReader(t.file, workdir.MaxFile+1))
+	text, err := io.ReadAll(io.LimitReader(t.file, maxTranscript+1))
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrOutput, err)
 	}
-	if len(text) > workdir.MaxFile {
-		return fmt.Errorf("%s: %w", path, damaged("it has more than %d octets", workdir.MaxFile))
+	if len(text) > maxTranscript {
+		return fmt.Errorf("%s: %w", path, damaged("it has more than %d octets", maxTranscript))
 	}
 	// A power cut can tear the line that was written last. The ceremony goes on only when a line is on the disk, so a torn
 	// line says nothing that happened.
