@@ -45,7 +45,7 @@ func makeOrAdopt(ctx context.Context, token *hsm.Token, intent keyIntent) (key c
 	var public *ecdsa.PublicKey
 	if intent.begun {
 		if public, err = intent.find(ctx, token); err != nil {
-			return nil, false, fmt.Errorf("adopting the key %s: %w", intent.ref, err)
+			return nil, false, fmt.Errorf("adopting the %s: %w", intent.ref, err)
 		}
 	}
 	if adopted = public != nil; !adopted {
@@ -54,7 +54,7 @@ func makeOrAdopt(ctx context.Context, token *hsm.Token, intent keyIntent) (key c
 		}
 	}
 	if key, err = token.Signer(ctx, intent.ref, public); err != nil {
-		return nil, adopted, fmt.Errorf("adopting the key %s: %w", intent.ref, err)
+		return nil, adopted, fmt.Errorf("adopting the %s: %w", intent.ref, err)
 	}
 	return key, adopted, nil
 }
