@@ -109,7 +109,7 @@ func (m Model) submit() (Model, tea.Cmd) {
 	found := m.o.Labels.Read(text)
 	switch {
 	case purpose == fieldSearch:
-		m.history.query.Text = text
+		m.history.query.Text = m.wholeDay(text)
 		return m.search()
 	case text == "":
 		return m, nil

@@ -76,7 +76,7 @@ func readAt(path, kindName string, now func() time.Time) (*Act, error) {
 		err = workdir.CheckWriters(path) // it names the module
 	}
 	if err != nil {
-		return nil, reason.Usage(fmt.Errorf("reading the ceremony: %w", err))
+		return nil, reason.Usage(fmt.Errorf("reading the ceremony: %w; name its YAML file in --file", err))
 	}
 	base, err := filepath.Abs(filepath.Dir(path))
 	if err != nil {
@@ -94,6 +94,11 @@ func readAt(path, kindName string, now func() time.Time) (*Act, error) {
 	}
 	if a.resumes, err = stoppedIn(a.out()); err != nil {
 		return nil, err
+	}
+	if a.resumes {
+		if err := a.checkStopped(); err != nil {
+			return nil, err
+		}
 	}
 	if a.running, err = runningProgram(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInput, err)
@@ -116,7 +121,7 @@ func (a *Act) Plan() string {
 		fmt.Fprintf(&text, "%s %q, sha256 %s\n", file.key, file.path, file.sum)
 	}
 	if a.resumes {
-		step("go on with the ceremony that was stopped in %q, if it is of this file; a key that it made is taken, not made again", a.out())
+		step("go on with the ceremony that was stopped in %q; a key that it made is taken, not made again, and a certificate that it signed is not signed again", a.out())
 	} else {
 		step("make the directory %q, and begin the transcript there", a.out())
 	}
@@ -282,7 +287,11 @@ func (a *Act) confirm(ctx context.Context, key crypto.Signer, log *transcript) e
 		return fmt.Errorf("%w: %w", ErrConfirmed, err)
 	}
 	if !strings.EqualFold(strings.Join(strings.Fields(typed), ""), print) {
-		return fmt.Errorf("%w: want %s", ErrConfirmed, print)
+		got := "another text was given"
+		if strings.TrimSpace(typed) == "" {
+			got = "nothing was given"
+		}
+		return fmt.Errorf("%w: want %s, and %s; compare it with what the tool of the token shows, and give the same command again", ErrConfirmed, print, got)
 	}
 	return log.add("confirmed", map[string]string{"spki_sha256": print, "witness_1": a.File.Witnesses[0], "witness_2": a.File.Witnesses[1], "by": a.by})
 }

@@ -165,7 +165,7 @@ func TestAChainThatKeepsBoardsFromVerifyingIsRefused(t *testing.T) {
 		{"an issuing CA with the text of the root's name", func(_, i *tier) {
 			i.template.RawSubject = commonName(t, "ROOT ", asn1.TagUTF8String)
 		}, nil, "the issuing CA has the name of the root"},
-		{"an issuing CA with the key of the root", func(r, i *tier) { i.key = r.key }, nil, "the issuing CA has the key of the root; make a key of its own"},
+		{"an issuing CA with the key of the root", func(r, i *tier) { i.key = r.key }, nil, "the issuing CA has the key of the root; each CA needs a key of its own"},
 		{"a root of the same name with another key", nil, func(_, i []byte) []byte {
 			other.template.Subject.CommonName = "root"
 			return workdir.CertificatePEM(i, signed(t, other, other))

@@ -21,10 +21,10 @@ type end struct {
 // the certificate for one of a root (RFC 5280 section 6.1: self-issued); they compare the text and not the octets (section 7.1).
 func checkEnds(issuer, below end) error {
 	if key, ok := issuer.key.(*ecdsa.PublicKey); ok && key.Equal(below.key) {
-		return refuseChain("%s has the key of %s; make a key of its own with `station ceremony csr`", below.what, issuer.what)
+		return refuseChain("%s has the key of %s; each CA needs a key of its own: have another one made with `station ceremony csr` or `root`", below.what, issuer.what)
 	}
 	if sameText(issuer.name, below.name) {
-		return refuseChain("%s has the name of %s, %s; choose another subject for it", below.what, issuer.what, nameText(issuer.name))
+		return refuseChain("%s has the name of %s, %s; each CA needs a name of its own: choose another subject for it", below.what, issuer.what, nameText(issuer.name))
 	}
 	return nil
 }

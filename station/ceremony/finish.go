@@ -65,7 +65,7 @@ func (a *Act) checkSignature(certificate *x509.Certificate) error {
 		issuer = certificate // a root
 	}
 	if err := certificate.CheckSignatureFrom(issuer); err != nil {
-		return fmt.Errorf("%w: the signature of the certificate on record is not that of its issuer: %w", ErrTranscript, err)
+		return damaged("the signature of the certificate on record is not that of its issuer (%v)", err)
 	}
 	return nil
 }

@@ -134,7 +134,7 @@ func readChain(a *Act) (err error) {
 func (a *Act) input(key, path string) ([]byte, error) {
 	text, err := workdir.ReadInput(below(a.base, path), workdir.MaxFile)
 	if err != nil {
-		return nil, fmt.Errorf("reading the %s: %w", key, err)
+		return nil, fmt.Errorf("reading the %s: %w; correct %[1]s in the file of the ceremony", key, err)
 	}
 	a.named = append(a.named, inputFile{key, path, hexSum(text)})
 	return text, nil
@@ -150,7 +150,7 @@ func readIssuing(a *Act) error {
 	}
 	block, rest := pem.Decode(text)
 	if block == nil || block.Type != requestPEM || len(bytes.TrimSpace(rest)) > 0 {
-		return fmt.Errorf("%s: want exactly one certificate request in PEM", a.File.Request)
+		return fmt.Errorf("%s: want exactly one certificate request in PEM; give the request.pem of `station ceremony csr`", a.File.Request)
 	}
 	if a.request, err = issuance.ParseCARequest(block.Bytes); err != nil {
 		return fmt.Errorf("%s: %w", a.File.Request, err)
@@ -193,10 +193,10 @@ func (a *Act) readCA(key, path string) (*x509.Certificate, error) {
 	}
 	all, err := workdir.ParseCertificates(text)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w; give a file with the one certificate of the CA in PEM", path, err)
 	}
 	if len(all) != 1 {
-		return nil, fmt.Errorf("%s: want exactly one certificate in PEM", path)
+		return nil, fmt.Errorf("%s: %d certificates, want exactly one in PEM; give the certificate of the CA alone", path, len(all))
 	}
 	certificate := all[0]
 	if err := checkCA(path, certificate, a.now()); err != nil {
@@ -204,7 +204,7 @@ func (a *Act) readCA(key, path string) (*x509.Certificate, error) {
 	}
 	if issuance.SelfIssued(certificate) {
 		if err := certificate.CheckSignatureFrom(certificate); err != nil { // nothing else tells a damaged or forged file
-			return nil, refuseChain("%s did not sign itself: %w", path, err)
+			return nil, refuseChain("%s did not sign itself: %w; give the certificate as the CA has made it", path, err)
 		}
 	}
 	return certificate, nil
@@ -217,7 +217,7 @@ func (a *Act) readIssuer() (err error) {
 	}
 	end, err := a.File.End()
 	if err == nil && (end.IsZero() && a.issuer.NotAfter.Year() < 9999 || end.After(a.issuer.NotAfter)) {
-		err = fmt.Errorf("not_after is %s, and the issuer ends at %s: no certificate outlives its issuer", a.File.NotAfter, date(a.issuer.NotAfter))
+		err = fmt.Errorf("not_after is %s, and the issuer ends at %s: no certificate outlives its issuer; give an earlier day", a.File.NotAfter, date(a.issuer.NotAfter))
 	}
 	return err
 }

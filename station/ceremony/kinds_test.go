@@ -145,7 +145,7 @@ func TestAnIssuingCAThatBoardsWouldRefuseIsNotSigned(t *testing.T) {
 	}
 	act, _ = issuing(t, "ACME line 1")
 	must(t, os.WriteFile(filepath.Join(act.base, "request.pem"), request(t, "ACME line 1", act.root.key), 0o600))
-	if err := act.kind.read(act.Act); !errors.Is(err, ErrChain) || !strings.Contains(err.Error(), "the request in request.pem has the key of the root in root.pem; make a key of its own") {
+	if err := act.kind.read(act.Act); !errors.Is(err, ErrChain) || !strings.Contains(err.Error(), "the request in request.pem has the key of the root in root.pem; each CA needs a key of its own") {
 		t.Errorf("the key of the root: got %v", err)
 	}
 	act, _ = issuing(t, "ACME line 1")
@@ -270,7 +270,9 @@ func TestAnInputThatWasExchangedIsRefused(t *testing.T) {
 			must(t, os.WriteFile(path, []byte("ceremony: "+test.kind+"\n"+test.text+head), 0o600))
 			open := func() error {
 				again, err := readAt(path, test.kind, func() time.Time { return noon })
-				must(t, err)
+				if err != nil {
+					return err
+				}
 				log, err := openTranscript(again.out(), again)
 				if err != nil {
 					return err

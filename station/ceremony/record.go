@@ -48,7 +48,7 @@ func (t *transcript) intended() (found *intent, err error) {
 		case "certificate":
 			all, err := workdir.ParseCertificates([]byte(one.Facts["pem"]))
 			if err != nil || len(all) != 1 {
-				return nil, fmt.Errorf("%w: line %d has no certificate", ErrTranscript, one.Seq+1)
+				return nil, damaged("line %d has no certificate", one.Seq+1)
 			}
 			found = &intent{t, all[0].SerialNumber, all[0].NotBefore, hexSum(all[0].RawTBSCertificate), all[0]}
 		case "certificate-intended":
@@ -57,7 +57,7 @@ func (t *transcript) intended() (found *intent, err error) {
 			}
 			serial, ok := new(big.Int).SetString(one.Facts["serial"], 16)
 			if !ok {
-				return nil, fmt.Errorf("%w: line %d has no serial number", ErrTranscript, one.Seq+1)
+				return nil, damaged("line %d has no serial number", one.Seq+1)
 			}
 			from, err := time.Parse(time.RFC3339, one.Facts["not_before"])
 			if err != nil {
@@ -106,11 +106,11 @@ func (t *transcript) requested(subject pkix.Name, public crypto.PublicKey) ([]by
 		}
 		block, _ := pem.Decode([]byte(text))
 		if block == nil {
-			return nil, fmt.Errorf("%w: line %d has no request", ErrTranscript, one.Seq+1)
+			return nil, damaged("line %d has no request", one.Seq+1)
 		}
 		request, err := issuance.ParseCARequest(block.Bytes)
 		if key, ok := public.(*ecdsa.PublicKey); err != nil || !ok || !key.Equal(request.PublicKey) || request.Subject.String() != subject.String() {
-			return nil, fmt.Errorf("%w: the request in line %d is not that of this key and subject", ErrTranscript, one.Seq+1)
+			return nil, damaged("the request in line %d is not that of this key and subject", one.Seq+1)
 		}
 		return pem.EncodeToMemory(block), nil
 	}
@@ -124,7 +124,7 @@ func (t *transcript) intend(label string, octets int, random io.Reader) (key key
 		case "key-intended":
 			id, err := hex.DecodeString(one.Facts["id"])
 			if err != nil || len(id) == 0 || one.Facts["label"] != shown(label) {
-				return keyIntent{}, fmt.Errorf("%w: it intends another key than %q", ErrTranscript, label)
+				return keyIntent{}, damaged("it intends another key than %q", label)
 			}
 			key = keyIntent{ref: hsm.KeyRef{ID: id, Label: label}, begun: true}
 		case "key-made", "key-adopted":

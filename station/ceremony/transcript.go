@@ -39,6 +39,12 @@ const inputSum = "_sha256"
 // ErrTranscript: the transcript of a ceremony that was stopped is not the one that the ceremony wrote.
 var ErrTranscript = reason.New("transcript-damaged", "the transcript in the directory is not that of a ceremony that was stopped")
 
+// damaged refuses a transcript. Another version, too, may have written it, so the text says the way out.
+func damaged(format string, args ...any) error {
+	return fmt.Errorf("%w: %s; it was changed, or another version of this program wrote it: keep the directory with the papers, and begin again with another directory in out and, for a ceremony that makes a key, another label",
+		ErrTranscript, fmt.Sprintf(format, args...))
+}
+
 // An entry of a transcript.
 type entry struct {
 	Seq      int               `json:"seq"`
@@ -63,12 +69,7 @@ type transcript struct {
 // of a ceremony that was stopped.
 func openTranscript(folder string, a *Act) (*transcript, error) {
 	t := &transcript{folder: folder, now: a.now, show: a.Show}
-	begin := map[string]string{
-		"ceremony": a.File.Ceremony, "file_sha256": hexSum(a.Text), "file": string(a.Text), "program": a.Program, "program_sha256": a.running, "operator": instance.LocalUser(),
-	}
-	for _, file := range a.named {
-		begin[file.key+inputSum] = file.sum
-	}
+	begin := a.begin()
 	err := os.Mkdir(folder, 0o755)
 	if errors.Is(err, fs.ErrExist) {
 		return t, t.resume(begin, a.named)
@@ -84,10 +85,51 @@ func openTranscript(folder string, a *Act) (*transcript, error) {
 	return t, workdir.SyncFolder(folder)
 }
 
+// begin are the facts of the first line.
+func (a *Act) begin() map[string]string {
+	begin := map[string]string{
+		"ceremony": a.File.Ceremony, "file_sha256": hexSum(a.Text), "file": string(a.Text), "program": a.Program, "program_sha256": a.running, "operator": instance.LocalUser(),
+	}
+	for _, file := range a.named {
+		begin[file.key+inputSum] = file.sum
+	}
+	return begin
+}
+
+// checkStopped reads the transcript of a ceremony that was stopped, and refuses that of another ceremony, so that a dry run says it, too.
+func (a *Act) checkStopped() error {
+	path := filepath.Join(a.out(), unfinished)
+	text, err := workdir.ReadInput(path, workdir.MaxFile)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrOutput, err)
+	}
+	lines, err := parseTranscript(text[:bytes.LastIndexByte(text, '\n')+1])
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if len(lines) == 0 {
+		return nil
+	}
+	return sameCeremony(a.out(), lines[0], a.begin(), a.named)
+}
+
+// sameCeremony refuses a transcript whose first line is of another file, or of other inputs.
+func sameCeremony(folder string, first entry, begin map[string]string, named []inputFile) error {
+	if first.What != "begin" || first.Facts["ceremony"] != begin["ceremony"] || first.Facts["file"] != begin["file"] || first.Facts["file_sha256"] != begin["file_sha256"] {
+		return fmt.Errorf("%w: %s holds a stopped ceremony of another file; give the file that it has in its first line, or name another directory in out", ErrOutput, folder)
+	}
+	for _, file := range named {
+		if first.Facts[file.key+inputSum] != file.sum {
+			return fmt.Errorf("%w: %s is not the file that it was when the ceremony began; put that file back, or name another directory in out", ErrOutput, file.path)
+		}
+	}
+	return nil
+}
+
 // stoppedIn reports whether the directory holds a ceremony that was stopped. It refuses any other directory that exists.
 func stoppedIn(folder string) (bool, error) {
 	if _, err := os.Lstat(folder); errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+		return false, canMake(folder)
 	}
 	_, err := os.Lstat(filepath.Join(folder, unfinished))
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
@@ -96,6 +138,27 @@ func stoppedIn(folder string) (bool, error) {
 		return false, fmt.Errorf("%w: %w", ErrOutput, err)
 	}
 	return true, nil
+}
+
+// canMake refuses a path at which no directory can be made.
+func canMake(folder string) error {
+	above := filepath.Dir(folder)
+	what, next := "", "make it first, or name another directory in out"
+	switch info, err := os.Stat(above); {
+	case errors.Is(err, fs.ErrNotExist):
+		what = "does not exist"
+	case err != nil:
+		what = fmt.Sprintf("cannot be read (%v)", err)
+	case !info.IsDir():
+		what, next = "is no directory", "name another directory in out"
+	case errors.Is(unix.Access(above, unix.W_OK|unix.X_OK), unix.EROFS):
+		what, next = "is on a file system that cannot be written", "name a directory elsewhere in out"
+	case unix.Access(above, unix.W_OK|unix.X_OK) != nil:
+		what, next = "cannot be written by the user "+instance.LocalUser(), "change its mode or the user, or name another directory in out"
+	default:
+		return nil
+	}
+	return fmt.Errorf("%w: the directory %s, in which out is to be made, %s; %s", ErrOutput, above, what, next)
 }
 
 // notStopped says what a path for the results is, in which no ceremony was stopped.
@@ -137,7 +200,7 @@ func (t *transcript) goOn(path string, begin map[string]string, named []inputFil
 		return fmt.Errorf("%w: %w", ErrOutput, err)
 	}
 	if len(text) > workdir.MaxFile {
-		return fmt.Errorf("%s: %w: it has more than %d octets", path, ErrTranscript, workdir.MaxFile)
+		return fmt.Errorf("%s: %w", path, damaged("it has more than %d octets", workdir.MaxFile))
 	}
 	// A power cut can tear the line that was written last. The ceremony goes on only when a line is on the disk, so a torn
 	// line says nothing that happened.
@@ -151,14 +214,8 @@ func (t *transcript) goOn(path string, begin map[string]string, named []inputFil
 		}
 		return t.add("begin", begin)
 	}
-	first := t.lines[0]
-	if first.What != "begin" || first.Facts["ceremony"] != begin["ceremony"] || first.Facts["file"] != begin["file"] || first.Facts["file_sha256"] != begin["file_sha256"] {
-		return fmt.Errorf("%w: %s holds a stopped ceremony of another file; give the file that it has in its first line, or name another directory in out", ErrOutput, t.folder)
-	}
-	for _, file := range named {
-		if first.Facts[file.key+inputSum] != file.sum {
-			return fmt.Errorf("%w: %s is not the file that it was when the ceremony began; put that file back, or name another directory in out", ErrOutput, file.path)
-		}
+	if err := sameCeremony(t.folder, t.lines[0], begin, named); err != nil {
+		return err
 	}
 	if err := t.cut(len(whole)); err != nil {
 		return err
@@ -190,7 +247,7 @@ func parseTranscript(text []byte) (lines []entry, err error) {
 		decoder := json.NewDecoder(bytes.NewReader(row))
 		decoder.DisallowUnknownFields()
 		if err := decoder.Decode(&one); err != nil || len(bytes.TrimSpace(row[decoder.InputOffset():])) > 0 || one.Seq != len(lines) || one.Previous != previous {
-			return nil, fmt.Errorf("%w: line %d does not follow the line before it", ErrTranscript, len(lines)+1)
+			return nil, damaged("line %d does not follow the line before it", len(lines)+1)
 		}
 		lines, previous = append(lines, one), hexSum(row)
 	}

@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -19,34 +20,51 @@ type Table struct {
 
 // table runs a query that gives text only. The names of its columns are the heads.
 func (s *Store) table(ctx context.Context, query string, args ...any) (t Table, err error) {
-	err = pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		t, err = tableIn(ctx, tx, query, args...)
-		return err
-	})
+	err = s.each(ctx, query, func(row []string) error {
+		if t.Head == nil {
+			t.Head = row
+		} else {
+			t.Rows = append(t.Rows, row)
+		}
+		return nil
+	}, args...)
 	return t, err
 }
 
-func tableIn(ctx context.Context, tx pgx.Tx, query string, args ...any) (t Table, err error) {
-	rows, err := tx.Query(ctx, query, args...)
-	if err != nil {
-		return t, fmt.Errorf("asking the database: %w", err)
-	}
-	t.Rows, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) ([]string, error) {
-		values, err := row.Values()
-		texts := make([]string, 0, len(values))
-		for _, value := range values {
-			text, _ := value.(string) // NULL is empty
-			texts = append(texts, text)
+// each calls do with the heads, and then with each row.
+func (s *Store) each(ctx context.Context, query string, do func(row []string) error, args ...any) error {
+	err := pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, query, args...)
+		if err != nil {
+			return err
 		}
-		return texts, err
+		defer rows.Close()
+		var head []string
+		for _, field := range rows.FieldDescriptions() {
+			head = append(head, field.Name)
+		}
+		for err = do(head); err == nil && rows.Next(); {
+			var values []any
+			if values, err = rows.Values(); err == nil {
+				err = do(texts(values))
+			}
+		}
+		rows.Close()
+		return errors.Join(err, rows.Err())
 	})
-	for _, field := range rows.FieldDescriptions() {
-		t.Head = append(t.Head, field.Name)
-	}
 	if err != nil {
-		return t, fmt.Errorf("reading the answer of the database: %w", err)
+		return fmt.Errorf("asking the database: %w", err)
 	}
-	return t, nil
+	return nil
+}
+
+func texts(values []any) []string {
+	row := make([]string, 0, len(values))
+	for _, value := range values {
+		text, _ := value.(string) // NULL is empty
+		row = append(row, text)
+	}
+	return row
 }
 
 // Times are shown in UTC, to the second.

@@ -46,7 +46,8 @@ type taking struct {
 	unfit     error        // why the database cannot hold an entry; nil: nobody has tried
 	refused   error        // why the entries were not taken, although the transaction is committed: for its findings
 	rows      rows
-	lastLease int64 // greatest number of a lease in the Answer
+	claims    *claims // of the entries; nil: none
+	lastLease int64   // greatest number of a lease in the Answer
 }
 
 // Take takes a Push of a station, as a whole or not at all, and answers. The Answer is right after an error, too, if its version is not 0: the
@@ -119,7 +120,7 @@ func (t *taking) take() (answer outbox.Answer, err error) {
 	}
 	// 4. What only the hub sees.
 	if taken {
-		if err := t.lookAtOrders(); err != nil {
+		if err := errors.Join(t.lookAtClaims(), t.lookAtOrders()); err != nil {
 			return answer, err
 		}
 	}

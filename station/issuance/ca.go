@@ -252,7 +252,9 @@ func (c ServerConfig) template(random io.Reader) (*x509.Certificate, error) {
 
 // tooLong is true for a name of more than 64 characters (ub-common-name and
 // ub-organization-name, RFC 5280 appendix A.1). Characters are not octets.
-func tooLong(text string) bool { return !utf8.ValidString(text) || utf8.RuneCountInString(text) > 64 }
+func tooLong(text string) bool {
+	return !utf8.ValidString(text) || utf8.RuneCountInString(text) > upperBounds[oidCommonName.String()]
+}
 
 func name(commonName, organization string) pkix.Name {
 	n := pkix.Name{CommonName: commonName}
