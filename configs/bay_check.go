@@ -200,6 +200,16 @@ func (b *Bay) cloned(other *Bay) bool {
 // SelectsByPath reports whether the programmer of the bay's probe knows USB paths. All others select by the serial number alone.
 func (b *Bay) SelectsByPath() bool { return b.Probe == nil || b.Probe.Driver == "openocd" }
 
+// HiddenProbe reports whether the programmer of the bay's probe does not say which probe it took, and the bay does not say either where the
+// probe is plugged in. A recipe with a relative path is below base. Beside another probe such a bay is refused.
+func (b *Bay) HiddenProbe(base string) bool {
+	if b.SelectsByPath() || b.ProbeLocation() != "" {
+		return false
+	}
+	described, err := Recipe(b.Probe.Driver, base)
+	return err == nil && described.HidesProbe() // a recipe that cannot be read is refused where it is used
+}
+
 func (b *Bay) probeText() string {
 	if location := b.ProbeLocation(); location != "" {
 		return location

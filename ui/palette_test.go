@@ -105,6 +105,20 @@ func TestAWorkOrderIsOpenedRaisedAndClosedFromThePalette(t *testing.T) {
 	d.asked("order.open WO-9 20 by op17; order WO-9 by op17; order.raise WO-9 30 by op17; order.close WO-9 0 by op17")
 }
 
+// The label of a work order that is not open yet fills the panel: the person only adds the number of boards.
+func TestALabelFillsThePanelOfANewWorkOrder(t *testing.T) {
+	d := drive(t, 4, 120, 40, "en")
+	d.key(":")
+	d.enters("open a work order")
+	d.key("go")
+	d.types("WO-9\r", 5*time.Millisecond, -1)
+	d.shows("► WO-9 _")
+	d.later(time.Second)
+	d.enters("20")
+	d.key("go")
+	d.asked("order.open WO-9 20 by op17; order WO-9 by op17")
+}
+
 // A label that is scanned while the palette is open does what it does elsewhere, and no command.
 func TestAScanIntoThePaletteIsAScan(t *testing.T) {
 	d := drive(t, 4, 120, 40, "en")
