@@ -149,7 +149,7 @@ func TestABoardThatFallsSilentIsNamedByWhatItSaysThen(t *testing.T) {
 		}, ErrDamagedFrames},
 	} {
 		t.Run(name, func(t *testing.T) {
-			client, _ := startScripted(t, Options{Answer: 20 * time.Millisecond, Timeout: 20 * time.Millisecond}, said("a text of before\n", answer(&hello)), test.then)
+			client, _ := startScripted(t, Options{Answer: 100 * time.Millisecond, Timeout: 100 * time.Millisecond}, said("a text of before\n", answer(&hello)), test.then)
 			if _, err := client.Identify(t.Context()); err != nil {
 				t.Fatal(err)
 			}
