@@ -25,6 +25,8 @@ enum prov_err {
 	PROV_ERR_NO_ANCHOR = -18,
 	PROV_ERR_NO_NETWORK = -19,
 	PROV_ERR_TLS_BUSY = -20,
+	PROV_ERR_OTHER_BOARD = -21,
+	PROV_ERR_OLD_UPDATE = -22,
 };
 
 #endif
