@@ -51,10 +51,10 @@ static int check(const struct prov *prov, const struct cbor_field *file, struct 
 		return PROV_ERR_BAD_MAP;
 	}
 	if (!holds(&m[BOARD], prov->identity.board_id, BOARD_ID_SIZE)) {
-		return PROV_ERR_OTHER_BOARD;
+		return PROV_ERR_UPDATE_ELSEWHERE;
 	}
 	if (m[COUNTER].as.number <= prov->store.counter) {
-		return PROV_ERR_OLD_UPDATE;
+		return PROV_ERR_UPDATE_OLD;
 	}
 	if (psa_hash_compute(PSA_ALG_SHA_256, file[OBJECTS].as.string.octets, file[OBJECTS].as.string.len, hash, sizeof hash, &len) != PSA_SUCCESS) {
 		return PROV_ERR_CRYPTO;

@@ -80,7 +80,7 @@ static void a_sealed_board_gets_another_certificate(void)
 	CHECK(board_write(&board, SLOT_CERTIFICATE, next_leaf.der, next_leaf.len, 500) == PROV_ERR_SEALED, "write still stores");
 	CHECK(board_update(&board, &u, PIECE) == PROV_OK && has_new(), "the update");
 	CHECK(remount() == PROV_OK && has_new() && board.prov.store.counter == 7, "after a restart");
-	CHECK(board_update(&board, &u, PIECE) == PROV_ERR_OLD_UPDATE && has_new(), "the same file again");
+	CHECK(board_update(&board, &u, PIECE) == PROV_ERR_UPDATE_OLD && has_new(), "the same file again");
 	plan.counter = 8;
 	plan.objects[SLOT_CERTIFICATE] = &h.leaf;
 	u = ca_update(&plan);
@@ -125,8 +125,8 @@ static void what_is_wrong_changes_nothing(void)
 	} rows[] = {
 		{ "signed by another anchor", PROV_ERR_UNTRUSTED, { other.root_key, own_id(), NULL, 1, { NULL, NULL, &next_leaf, NULL }, 0, false } },
 		{ "signed by the issuing CA", PROV_ERR_UNTRUSTED, { h.issuing_key, own_id(), NULL, 1, { NULL, NULL, &next_leaf, NULL }, 0, false } },
-		{ "for another board", PROV_ERR_OTHER_BOARD, { h.root_key, other_board, NULL, 1, { NULL, NULL, &next_leaf, NULL }, 0, false } },
-		{ "with the counter 0", PROV_ERR_OLD_UPDATE, { h.root_key, own_id(), NULL, 0, { NULL, NULL, &next_leaf, NULL }, 0, false } },
+		{ "for another board", PROV_ERR_UPDATE_ELSEWHERE, { h.root_key, other_board, NULL, 1, { NULL, NULL, &next_leaf, NULL }, 0, false } },
+		{ "with the counter 0", PROV_ERR_UPDATE_OLD, { h.root_key, own_id(), NULL, 0, { NULL, NULL, &next_leaf, NULL }, 0, false } },
 		{ "of another type", PROV_ERR_BAD_MAP, { h.root_key, own_id(), "hallmark update 2", 1, { NULL, NULL, &next_leaf, NULL }, 0, false } },
 		{ "with another hash", PROV_ERR_BAD_HASH, { h.root_key, own_id(), NULL, 1, { NULL, NULL, &next_leaf, NULL }, 0, true } },
 		{ "with other slots", PROV_ERR_BAD_MAP, { h.root_key, own_id(), NULL, 1, { NULL, NULL, &next_leaf, NULL }, 8, false } },
@@ -204,7 +204,7 @@ static void the_last_piece_may_come_twice(void)
 	prov_smp_notice(&board.prov, first, 1);
 	CHECK(ask_update(&board, 0, u.len, u.octets, u.len, true) == PROV_OK && board.changes == changes, "the same request twice");
 	prov_smp_notice(&board.prov, later, 1);
-	CHECK(ask_update(&board, 0, u.len, u.octets, u.len, true) == PROV_ERR_OLD_UPDATE, "another request with the same file");
+	CHECK(ask_update(&board, 0, u.len, u.octets, u.len, true) == PROV_ERR_UPDATE_OLD, "another request with the same file");
 }
 
 static void what_the_request_lacks_is_named(void)

@@ -137,7 +137,7 @@ static void run_sequence(const uint8_t *input, size_t len)
 		size_t n = (size_t)(input[1] << 8 | input[2]), written = 0;
 		n = n < len - 3u ? n : len - 3u;
 		int err = prov_group_handle(&board.prov, input[0] & 0x0fu, (input[0] & 0x80u) != 0, input + 3, n, out, sizeof out, &written);
-		CHECK(err == PROV_UNKNOWN_COMMAND || (err <= 0 && err >= PROV_ERR_OLD_UPDATE), "answer %d", err);
+		CHECK(err == PROV_UNKNOWN_COMMAND || (err <= 0 && err >= PROV_ERR_UPDATE_OLD), "answer %d", err);
 		CHECK(err != PROV_OK || (written > 0 && written <= sizeof out && out[0] >> 5 == 5), "no map");
 		input += 3u + n;
 		len -= 3u + n;
