@@ -116,6 +116,20 @@ func (d Draft) Finish(signature []byte, anchor *ecdsa.PublicKey) ([]byte, error)
 	return whole, nil
 }
 
+// Unsigned gives the draft as a file without a signature, for a key that is elsewhere. No board takes it.
+func (d Draft) Unsigned() ([]byte, error) {
+	return deterministic.Marshal(file{d.objects, d.Signed, []byte{}})
+}
+
+// Resume reads a file without a signature. Errors: ErrDamaged.
+func Resume(unsigned []byte) (Draft, error) {
+	m, _, f, err := open(unsigned)
+	if err == nil && len(f.Signature) > 0 {
+		err = fmt.Errorf("%w: it is signed already", ErrDamaged)
+	}
+	return Draft{Manifest: m, Signed: f.Manifest, objects: f.Objects}, err
+}
+
 func verifies(signed, signature []byte, anchor *ecdsa.PublicKey) bool {
 	digest := sha256.Sum256(signed)
 	return len(signature) <= MaxSignature && ecdsa.VerifyASN1(anchor, digest[:], signature)
@@ -138,7 +152,7 @@ func Verify(octets []byte, anchor *ecdsa.PublicKey) (Manifest, Slots, error) {
 
 func open(octets []byte) (m Manifest, slots Slots, f file, err error) {
 	var objects map[string][]byte
-	if err := errors.Join(exact.Unmarshal(octets, &f)); err != nil {
+	if err := exact.Unmarshal(octets, &f); err != nil {
 		return m, slots, f, fmt.Errorf("%w: %d octets: %v", ErrDamaged, len(octets), err)
 	}
 	if err := errors.Join(exact.Unmarshal(f.Manifest, &m), exact.Unmarshal(f.Objects, &objects)); err != nil {
