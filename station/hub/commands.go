@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"slices"
 	"sync"
 	"syscall"
 	"text/tabwriter"
@@ -36,14 +38,14 @@ func (c *Commands) Command() *cobra.Command {
 	root.PersistentFlags().StringVar(&c.config, "config", "/etc/hallmark/hub.yaml", "file that docs/hub.md explains")
 	root.AddCommand(c.serveCommand(), c.migrateCommand(), c.list("stations", "Lists the stations, and what the hub has of each", stationsQuery),
 		c.list("orders", "Lists the work orders, and what each station has of them", ordersQuery), c.list("findings", "Lists the open findings", findingsQuery),
-		c.openCommand(), c.act("order-close ID", "Ends a work order: no further lease is given", func(ctx context.Context, s *Store, id string) error { return s.CloseOrder(ctx, id, c.operator) }),
+		c.openCommand(), c.act("order-close ID", "Ends a work order: no further lease is given", func(ctx context.Context, s *Store, id string) error { return s.CloseOrder(ctx, id, c.operator, c.why) }),
 		c.act("finding-close NUMBER", "Says that a person has looked at a finding", func(ctx context.Context, s *Store, id string) error {
 			var number int64
 			if _, err := fmt.Sscan(id, &number); err != nil {
 				return reason.Usage(fmt.Errorf("number %q: want that of a finding", id))
 			}
 			return s.CloseFinding(ctx, number, c.operator, c.why)
-		}), c.acceptCommand(), c.restoreCommand())
+		}), c.acceptCommand(), c.restoreCommand(), c.personCommand())
 	return root
 }
 
@@ -64,7 +66,11 @@ func (c *Commands) persons(cmd *cobra.Command) *cobra.Command {
 
 func (c *Commands) act(use, short string, do func(context.Context, *Store, string) error) *cobra.Command {
 	return c.persons(&cobra.Command{Use: use + " --operator NAME --reason TEXT", Short: short, Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
-		return c.beside(cmd.Context(), func(s *Store) error { return do(cmd.Context(), s, args[0]) })
+		err := c.beside(cmd.Context(), func(s *Store) error { return do(cmd.Context(), s, args[0]) })
+		if err == nil {
+			_, err = fmt.Fprintf(c.Stdout, "%s: %s is on record\n", cmd.Name(), reason.Printable(args[0]))
+		}
+		return err
 	}})
 }
 
@@ -123,7 +129,11 @@ func (c *Commands) openCommand() *cobra.Command {
 			if err := errors.Join(errs[:]...); err != nil {
 				return reason.Usage(err)
 			}
-			return c.beside(cmd.Context(), func(s *Store) error { return s.OpenOrder(cmd.Context(), o, c.operator) })
+			err = c.beside(cmd.Context(), func(s *Store) error { return s.OpenOrder(cmd.Context(), o, c.operator, c.why) })
+			if err == nil {
+				_, err = fmt.Fprintf(c.Stdout, "work order %s is open: each station opens its lease with its next message\n", reason.Printable(o.ID))
+			}
+			return err
 		}})
 	cmd.Flags().StringVar(&o.Product, "product", "", "name of the profile for TLS keys (required)")
 	cmd.Flags().StringVar(&o.Lot, "lot", "", "lot")
@@ -215,10 +225,42 @@ func (c *Commands) serve(ctx context.Context) (err error) {
 		if err != nil {
 			return errors.Join(reason.Usage(fmt.Errorf("page: %w", err)), listener.Close())
 		}
-		serves = append(serves, func(ctx context.Context) error { return NewPages(store, log).Serve(ctx, page) })
-		fmt.Fprintf(c.Stdout, "page on http://%s/\n", page.Addr())
+		audience, _ := config.audience() // LoadConfig has checked it
+		scheme, secure := "http", (*tls.Config)(nil)
+		if host, _, _ := net.SplitHostPort(config.Page); !loopback(host) {
+			scheme, secure = "https", &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
+			audience.Names = append(audience.Names, names(&certificate)...)
+		}
+		serves = append(serves, func(ctx context.Context) error { return NewPages(store, audience, log).Serve(ctx, page, secure) })
+		fmt.Fprintf(c.Stdout, "page on %s://%s/\n", scheme, page.Addr())
 	}
 	return together(ctx, serves)
+}
+
+// names gives what a certificate is for, as browsers write it.
+func names(certificate *tls.Certificate) []string {
+	all := slices.Clone(certificate.Leaf.DNSNames)
+	for _, ip := range certificate.Leaf.IPAddresses {
+		all = append(all, ip.String())
+	}
+	return all
+}
+
+// personCommand makes the token of a person.
+func (c *Commands) personCommand() *cobra.Command {
+	var role string
+	cmd := &cobra.Command{Use: "person NAME --role ROLE", Short: "Makes the token with which a person signs in on the web page, and prints the line for hub.yaml", Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			token, sum := NewToken()
+			one := PersonConfig{Name: args[0], Role: role, Token: hex.EncodeToString(sum[:])}
+			if _, errs := (&Config{People: []PersonConfig{one}}).audience(); len(errs) > 0 {
+				return reason.Usage(errors.Join(errs...))
+			}
+			_, err := fmt.Fprintf(c.Stdout, "token of %s: %s\nIt is shown once. Below people in hub.yaml, and then start the hub again:\n  - {name: %q, role: %s, token_sha256: %s}\n", one.Name, token, one.Name, role, one.Token)
+			return err
+		}}
+	cmd.Flags().StringVar(&role, "role", "", "viewer, auditor or lead (required)")
+	return cmd
 }
 
 // together runs servers until ctx ends, or one of them does.

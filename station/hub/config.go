@@ -29,6 +29,8 @@ type Config struct {
 	OrderKey    string          `yaml:"order_key"`   // private key that signs leases (PEM); its public key is an owner in station.yaml
 	Mark        string          `yaml:"mark"`        // file with the number of leases, outside of the database
 	Page        string          `yaml:"page"`        // address:port of the web page; empty: none
+	PageNames   []string        `yaml:"page_names"`  // names of the host by which browsers ask for the page, such as that of a proxy
+	People      []PersonConfig  `yaml:"people"`      // who may see the page; empty: everybody on this machine
 	Stations    []StationConfig `yaml:"stations"`
 
 	base string
@@ -66,9 +68,8 @@ func (c *Config) validate() error {
 			errs = append(errs, fmt.Errorf("%s: want a value; docs/hub.md explains each key", one.key))
 		}
 	}
-	if host, _, err := net.SplitHostPort(c.Page); c.Page != "" && (err != nil || !loopback(host)) {
-		errs = append(errs, fmt.Errorf("page: %q: want an address of this machine, such as 127.0.0.1:8080; a proxy with TLS and a sign-in of the plant makes it public", c.Page))
-	}
+	_, bad := c.audience()
+	errs = append(errs, bad...)
 	if len(c.Stations) == 0 || len(c.Stations) > maxStations {
 		errs = append(errs, fmt.Errorf("stations: want 1 to %d", maxStations))
 	}

@@ -26,6 +26,7 @@ func (t *taking) find(kind string, board *uuid.UUID, subject, detail string) {
 // writeFindings stores what is new. The same finding is stored once while it is open, and findings about two stations are shown to both.
 func (t *taking) writeFindings() error {
 	for _, f := range t.findings {
+		f.detail = outbox.Shorten(f.detail)
 		_, err := t.tx.Exec(t.ctx, `INSERT INTO finding (kind, station, other, board_id, subject, detail)
 			SELECT $1, $2, $3, $4, $5, $6 WHERE NOT EXISTS (SELECT 1 FROM finding_open WHERE kind = $1 AND station = $2 AND other IS NOT DISTINCT FROM $3 AND subject = $5)`,
 			f.kind, t.from.ID, f.other, f.board, f.subject, f.detail)
@@ -42,12 +43,9 @@ func (t *taking) writeFindings() error {
 	return nil
 }
 
-// maxFindings is how many open findings an Answer has.
-const maxFindings = 200
-
 // openFindings gives the open findings about the station, the newest first.
 func (t *taking) openFindings() ([]outbox.Finding, error) {
-	rows, err := t.tx.Query(t.ctx, `SELECT id, kind, coalesce(board_id::text, ''), subject, detail FROM finding_open WHERE station = $1 OR other = $1 ORDER BY id DESC LIMIT $2`, t.from.ID, maxFindings)
+	rows, err := t.tx.Query(t.ctx, `SELECT id, kind, coalesce(board_id::text, ''), subject, detail FROM finding_open WHERE station = $1 OR other = $1 ORDER BY id DESC LIMIT $2`, t.from.ID, outbox.MaxFindings)
 	if err != nil {
 		return nil, fmt.Errorf("reading findings: %w", err)
 	}
@@ -94,6 +92,10 @@ func (s *Store) Accept(ctx context.Context, station *Source, base int64, operato
 			return fmt.Errorf("%w: the log of station %s was neither forked nor rolled back", ErrFinding, station.Name)
 		}
 		if _, err := tx.Exec(ctx, `INSERT INTO branch (station, number, base, operator, reason) VALUES ($1, $2, $3, $4, $5)`, station.ID, branch+1, base, operator, why); err != nil {
+			return err
+		}
+		// A closing after the base is not in the new branch: the station may go on with the order.
+		if _, err := tx.Exec(ctx, `UPDATE station_order SET closed_at = NULL WHERE station = $1 AND closed_at >= $2`, station.ID, base); err != nil {
 			return err
 		}
 		_, err = tx.Exec(ctx, `UPDATE station_state SET branch = $2, next = $3, signed = least(signed, $3), turn = turn + 1 WHERE station = $1`, station.ID, branch+1, base)

@@ -186,12 +186,16 @@ func kinds(a outbox.Answer) (all []string) {
 	return all
 }
 
-func (p *plant) opensOrder(id string, quota, chunk int64, stations ...string) {
-	p.t.Helper()
+func (p *plant) plantOrder(id string, quota, chunk int64, stations ...string) PlantOrder {
 	order := PlantOrder{Chunk: chunk, Hours: 8, Stations: stations}
 	order.ID, order.Product, order.Quota, order.Until = id, "linaro", quota, p.clock.Now().AddDate(0, 1, 0)
 	order.Profiles = [][sha256.Size]byte{sha256.Sum256([]byte("profile"))}
-	if err := p.OpenOrder(p.t.Context(), order, "lead"); err != nil {
+	return order
+}
+
+func (p *plant) opensOrder(id string, quota, chunk int64, stations ...string) {
+	p.t.Helper()
+	if err := p.OpenOrder(p.t.Context(), p.plantOrder(id, quota, chunk, stations...), "lead", "lot 7"); err != nil {
 		p.t.Fatal(err)
 	}
 }

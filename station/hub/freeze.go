@@ -2,9 +2,11 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"hallmark/station/outbox"
@@ -33,11 +35,10 @@ func (s *Store) ids() (all []int16) {
 }
 
 // freeze notes that the hub is older than what somebody remembers. While one freeze waits there is no other.
-func (s *Store) freeze(ctx context.Context, why string) error { return s.freezeIn(ctx, s.pool, why) }
-
-func (s *Store) freezeIn(ctx context.Context, into executer, why string) error {
+// marked is the number in the file that the database does not reach, or nil.
+func (s *Store) freeze(ctx context.Context, into executer, why string, marked *int64) error {
 	s.log.Warn("the hub is older than it was: no leases until each station has told all", "why", why)
-	_, err := into.Exec(ctx, `INSERT INTO lease_freeze (why) VALUES ($1)`, why)
+	_, err := into.Exec(ctx, `INSERT INTO lease_freeze (why, marked) VALUES ($1, $2)`, why, marked)
 	if err != nil {
 		return fmt.Errorf("noting that the hub is older: %w", err)
 	}
@@ -48,7 +49,7 @@ func (t *taking) freezeNow(why string) error {
 	if t.state.frozen {
 		return nil
 	}
-	if err := t.freezeIn(t.ctx, t.tx, why); err != nil {
+	if err := t.freeze(t.ctx, t.tx, why, nil); err != nil {
 		return err
 	}
 	t.state.frozen = true
@@ -56,16 +57,8 @@ func (t *taking) freezeNow(why string) error {
 	return nil
 }
 
-// told learns leases from the log, and notes a station that has told all.
+// told notes a station that has told all.
 func (t *taking) told() error {
-	for id, o := range t.rows.orders {
-		if !o.ours || o.revision < 1 {
-			continue
-		}
-		if err := t.learn(id, o); err != nil {
-			return err
-		}
-	}
 	if t.state.next < t.push.Size || !t.state.frozen {
 		return nil
 	}
@@ -76,33 +69,27 @@ func (t *taking) told() error {
 	return t.tx.QueryRow(t.ctx, `SELECT EXISTS (`+frozenQuery("$1")+`)`, t.ids()).Scan(&t.state.frozen)
 }
 
-// learn stores a lease that the hub has signed and forgotten. The log of the station has it.
-func (t *taking) learn(order string, o *orderState) error {
-	number := t.mark.value() + 1
-	tag, err := t.tx.Exec(t.ctx, `INSERT INTO lease (number, work_order, station, revision, share, until, file, signature)
-		SELECT greatest($1, (SELECT coalesce(max(number), 0) + 1 FROM lease)), $2, $3, $4, $5, $6, '', '' WHERE EXISTS (SELECT 1 FROM work_order WHERE id = $2)
-			AND NOT EXISTS (SELECT 1 FROM lease WHERE work_order = $2 AND station = $3 AND revision >= $4)`, number, order, t.from.ID, o.revision, o.share, o.until)
-	if err != nil {
-		return fmt.Errorf("storing a lease that was forgotten: %w", err)
+// lookAtOrders finds orders of which more boards may be certified than were ordered. That happens after a restore only: of the hub, when a person has given
+// leases again before each station had told all, or of a station, which then counts from an older number.
+func (t *taking) lookAtOrders() error {
+	for id, o := range t.rows.orders {
+		if (!o.ours || o.revision < 1) && t.state.branch == 0 {
+			continue
+		}
+		var given, certified, quota int64
+		err := t.tx.QueryRow(t.ctx, `SELECT (SELECT coalesce(sum(share), 0) FROM order_share WHERE work_order = w.id),
+			CASE WHEN $2 THEN (SELECT count(DISTINCT board_id) FROM certificate WHERE work_order = w.id) ELSE 0 END, quota FROM work_order w WHERE id = $1`,
+			id, t.state.branch > 0).Scan(&given, &certified, &quota)
+		if errors.Is(err, pgx.ErrNoRows) {
+			continue // an order of this station alone
+		} else if err != nil {
+			return fmt.Errorf("comparing an order with its leases: %w", err)
+		}
+		if over := max(given, certified); over > quota {
+			t.find(outbox.FindingOver, nil, id, fmt.Sprintf("its leases or certificates are %s, and its quota is %d", reason.Count(over, "board", "boards"), quota))
+		}
 	}
-	if tag.RowsAffected() == 0 {
-		return nil
-	}
-	if err := t.mark.raise(number); err != nil {
-		return err
-	}
-	return t.tooMany(order)
-}
-
-// tooMany finds an order whose leases are more than its quota.
-func (t *taking) tooMany(order string) error {
-	var given, quota int64
-	err := t.tx.QueryRow(t.ctx, `SELECT (SELECT sum(s) FROM (SELECT max(share) AS s FROM lease WHERE work_order = $1 GROUP BY station) shares), quota FROM work_order WHERE id = $1`, order).Scan(&given, &quota)
-	if err != nil || given <= quota {
-		return err
-	}
-	t.findings = append(t.findings, newFinding{kind: outbox.FindingOver, subject: order, detail: fmt.Sprintf("its leases are %s, and its quota is %d", reason.Count(given, "board", "boards"), quota)})
-	return t.writeFindings()
+	return nil
 }
 
 // AcceptRestore gives leases again although a station has not told all. Its lease may then be given twice.

@@ -67,7 +67,7 @@ func (o *PlantOrder) check() error {
 }
 
 // OpenOrder opens a work order of the plant. The same call again changes nothing.
-func (s *Store) OpenOrder(ctx context.Context, o PlantOrder, operator string) error {
+func (s *Store) OpenOrder(ctx context.Context, o PlantOrder, operator, why string) error {
 	if err := o.check(); err != nil {
 		return err
 	}
@@ -85,19 +85,20 @@ func (s *Store) OpenOrder(ctx context.Context, o PlantOrder, operator string) er
 		}
 	}
 	slices.Sort(ids)
+	ids = slices.Compact(ids)
 	var file, signature []byte
 	if o.Signed != nil {
 		file, signature = o.Signed.File, o.Signed.Signature
 	}
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, `INSERT INTO work_order (id, product, lot, quota, profiles, images, not_before, until, chunk, hours, file, signature, operator)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING`,
-			o.ID, o.Product, o.Lot, o.Quota, hexes(o.Profiles), hexes(o.Firmware), optional(o.NotBefore), o.Until, o.Chunk, o.Hours, file, signature, operator)
+		tag, err := tx.Exec(ctx, `INSERT INTO work_order (id, product, lot, quota, profiles, images, not_before, until, chunk, hours, file, signature, operator, reason)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT DO NOTHING`,
+			o.ID, o.Product, o.Lot, o.Quota, hexes(o.Profiles), hexes(o.Firmware), optional(o.NotBefore), o.Until, o.Chunk, o.Hours, file, signature, operator, why)
 		if err != nil {
 			return err
 		}
 		if tag.RowsAffected() == 0 {
-			return s.isSame(ctx, tx, &o)
+			return isSame(ctx, tx, &o, ids)
 		}
 		_, err = tx.Exec(ctx, `INSERT INTO work_order_station (work_order, station) SELECT $1, unnest($2::smallint[])`, o.ID, ids)
 		return err
@@ -108,10 +109,11 @@ func (s *Store) OpenOrder(ctx context.Context, o PlantOrder, operator string) er
 	return nil
 }
 
-func (s *Store) isSame(ctx context.Context, tx pgx.Tx, o *PlantOrder) error {
+func isSame(ctx context.Context, tx pgx.Tx, o *PlantOrder, stations []int16) error {
 	var same bool
-	err := tx.QueryRow(ctx, `SELECT product = $2 AND quota = $3 AND lot = $4 AND until = $5 AND chunk = $6 AND hours = $7 AND profiles = $8 FROM work_order WHERE id = $1`,
-		o.ID, o.Product, o.Quota, o.Lot, o.Until, o.Chunk, o.Hours, hexes(o.Profiles)).Scan(&same)
+	err := tx.QueryRow(ctx, `SELECT product = $2 AND quota = $3 AND lot = $4 AND until = $5 AND chunk = $6 AND hours = $7 AND profiles = $8 AND images = $9
+		AND not_before IS NOT DISTINCT FROM $10 AND (SELECT array_agg(station ORDER BY station) FROM work_order_station WHERE work_order = id) = $11 FROM work_order WHERE id = $1`,
+		o.ID, o.Product, o.Quota, o.Lot, o.Until, o.Chunk, o.Hours, hexes(o.Profiles), hexes(o.Firmware), optional(o.NotBefore), stations).Scan(&same)
 	if err == nil && !same {
 		err = ErrOrderKnown
 	}
@@ -119,8 +121,8 @@ func (s *Store) isSame(ctx context.Context, tx pgx.Tx, o *PlantOrder) error {
 }
 
 // CloseOrder ends an order: no further lease is given. Leases that were given stay until they end.
-func (s *Store) CloseOrder(ctx context.Context, id, operator string) error {
-	tag, err := s.pool.Exec(ctx, `INSERT INTO work_order_closed (work_order, operator) SELECT id, $2 FROM work_order WHERE id = $1 ON CONFLICT DO NOTHING`, id, operator)
+func (s *Store) CloseOrder(ctx context.Context, id, operator, why string) error {
+	tag, err := s.pool.Exec(ctx, `INSERT INTO work_order_closed (work_order, operator, reason) SELECT id, $2, $3 FROM work_order WHERE id = $1 ON CONFLICT DO NOTHING`, id, operator, why)
 	if err == nil && tag.RowsAffected() == 0 {
 		err = ErrNoOrder
 	}
@@ -150,7 +152,7 @@ type account struct {
 	order            string
 	counted, share   int64 // as the log of the station says; 0: it has not opened the order
 	revision         int64 // that the station has opened
-	leased, last     int64 // the greatest share, and the greatest revision, that the hub has given
+	leased, last     int64 // the greatest share, and the greatest revision, of its leases
 	until            time.Time
 	quota, given     int64 // of the order; given to all stations
 	chunk, hours     int64
@@ -163,13 +165,11 @@ type account struct {
 // orders renews the leases of the station where that is due, and gives those that the station has not opened yet.
 func (t *taking) orders() ([]outbox.Order, error) {
 	rows, err := t.tx.Query(t.ctx, `SELECT w.id, coalesce(o.counted, 0), coalesce(o.share, 0), coalesce(o.revision, 0), coalesce(l.share, 0), coalesce(l.revision, 0), coalesce(l.until, 'epoch'),
-			w.quota, (SELECT coalesce(sum(s), 0) FROM (SELECT CASE WHEN bool_or(coalesce(c.closed, false)) THEN max(c.counted) ELSE max(g.share) END AS s
-				FROM lease g LEFT JOIN station_order c ON c.station = g.station AND c.work_order = g.work_order WHERE g.work_order = w.id GROUP BY g.station) shares),
-			w.chunk, w.hours, w.product, w.lot, w.profiles, w.images, w.not_before, w.until
+			w.quota, (SELECT coalesce(sum(share), 0) FROM order_share WHERE work_order = w.id), w.chunk, w.hours, w.product, w.lot, w.profiles, w.images, w.not_before, w.until
 		FROM work_order w JOIN work_order_station m ON m.work_order = w.id AND m.station = $1
 		LEFT JOIN station_order o ON o.station = $1 AND o.work_order = w.id
-		LEFT JOIN LATERAL (SELECT max(share) AS share, max(revision) AS revision, max(until) AS until FROM lease WHERE station = $1 AND work_order = w.id) l ON true
-		WHERE w.until > $2 AND NOT EXISTS (SELECT 1 FROM work_order_closed c WHERE c.work_order = w.id) AND NOT coalesce(o.closed, false) ORDER BY w.id`, t.from.ID, t.now())
+		LEFT JOIN order_share l ON l.station = $1 AND l.work_order = w.id
+		WHERE w.until > $2 AND NOT EXISTS (SELECT 1 FROM work_order_closed c WHERE c.work_order = w.id) AND o.closed_at IS NULL ORDER BY w.id`, t.from.ID, t.now())
 	if err != nil {
 		return nil, fmt.Errorf("reading orders: %w", err)
 	}
@@ -220,24 +220,20 @@ func (t *taking) isBroken() bool {
 	return slices.ContainsFunc(t.findings, func(f newFinding) bool { return f.kind == outbox.FindingFork || f.kind == outbox.FindingRollback })
 }
 
-// lease signs and stores a lease. It is durable before the station gets it, because the transaction is committed before the answer is sent, and counted in
-// the mark before that.
+// lease signs and stores a lease. It is durable before the station gets it, because the transaction is committed before the answer is sent.
 func (t *taking) lease(a *account, share int64, until time.Time) error {
 	var known int64
-	// The trigger of the table compares the sum with the quota again, under a lock.
 	if err := t.tx.QueryRow(t.ctx, `SELECT coalesce(max(number), 0) FROM lease`).Scan(&known); err != nil {
 		return err
 	}
 	number := max(known, t.mark.value()) + 1
-	revision := a.last + 1
+	revision := max(a.last, a.revision) + 1 // the hub may have forgotten the newest leases in a restore
 	file := leaseFile(a, t.from.Key, share, revision, until)
 	signed, _, err := workorder.Sign("the lease", file, t.key, rand.Reader, t.now())
 	if err != nil {
 		return fmt.Errorf("signing a lease: %w", err)
 	}
-	if err := t.mark.raise(number); err != nil {
-		return err
-	}
+	// The trigger of the table compares the sum with the quota again, under a lock.
 	save, err := t.tx.Begin(t.ctx)
 	if err != nil {
 		return err
@@ -269,13 +265,18 @@ func leaseFile(a *account, station string, share, revision int64, until time.Tim
 	return []byte(text.String())
 }
 
-// unopened gives the newest lease of each order that the station has not opened.
+// unopened gives the newest lease of each order that the station has not opened. Those that do not fit into the Answer come when the station has opened the others.
 func (t *taking) unopened(accounts []account) ([]outbox.Order, error) {
-	rows, err := t.tx.Query(t.ctx, `SELECT DISTINCT ON (l.work_order) l.file, l.signature FROM lease l LEFT JOIN station_order o ON o.station = l.station AND o.work_order = l.work_order
-		WHERE l.station = $1 AND l.work_order = ANY($2) AND l.revision > coalesce(o.revision, 0) AND length(l.file) > 0 AND l.until > $3 ORDER BY l.work_order, l.revision DESC`,
-		t.from.ID, column(accounts, func(a *account) string { return a.order }), t.now())
+	rows, err := t.tx.Query(t.ctx, `SELECT DISTINCT ON (l.work_order) l.number, l.file, l.signature FROM lease l LEFT JOIN station_order o ON o.station = l.station AND o.work_order = l.work_order
+		WHERE l.station = $1 AND l.work_order = ANY($2) AND l.revision > coalesce(o.revision, 0) AND l.until > $3 ORDER BY l.work_order, l.revision DESC LIMIT $4`,
+		t.from.ID, column(accounts, func(a *account) string { return a.order }), t.now(), outbox.MaxOrders)
 	if err != nil {
 		return nil, fmt.Errorf("reading leases: %w", err)
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (o outbox.Order, err error) { return o, row.Scan(&o.File, &o.Signature) })
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (o outbox.Order, err error) {
+		var number int64
+		err = row.Scan(&number, &o.File, &o.Signature)
+		t.lastLease = max(t.lastLease, number)
+		return o, err
+	})
 }

@@ -1,8 +1,10 @@
 package hub
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -140,6 +142,13 @@ func TestAStationThatClosesTheOrderGivesTheRestBack(t *testing.T) {
 		one.Run(stationlog.NewBoard(), "WO-1")
 	}
 	one.CloseOrder("WO-1")
+	// Who has only the TLS key of the station can send such an entry, too: it counts when the audit key has signed it.
+	p.tellAll(one)
+	p.tellAll(two)
+	if _, share := two.Counted("WO-1"); share != 0 {
+		t.Errorf("the second station has %d, by a closing that nobody has signed", share)
+	}
+	one.Sign()
 	p.tellAll(one)
 	p.tellAll(two)
 	if _, share := two.Counted("WO-1"); share != 13 {
@@ -168,15 +177,8 @@ func TestAHubFromYesterday(t *testing.T) {
 				p.tellAll(s)
 			}
 			p.tellAll(p.stations[1])
-			if err := p.Close(); err != nil {
-				t.Fatal(err)
-			}
-			p.server.Restore(dump)
-			if _, err := Migrate(t.Context(), p.server.Database("owner"), "hub_serve"); err != nil { // the rights of the role
-				t.Fatal(err)
-			}
 			forgets(p)
-			p.open()
+			p.restore(dump)
 			two := p.stations[1]
 			for range 20 { // works on while the first station has no link
 				two.Run(stationlog.NewBoard(), "WO-1")
@@ -196,6 +198,8 @@ func TestAHubFromYesterday(t *testing.T) {
 			}
 			p.is(`SELECT count(*) > 0 FROM lease_freeze`, "t")
 			for _, s := range p.stations { // all entries are there again, in order, once
+				p.tellAll(s)
+				p.tellAll(s)
 				size := must(s.LogSize(t.Context()))(t)
 				p.is(fmt.Sprintf(`SELECT count(*), max(seq) + 1 FROM entry WHERE station = %d`, s.id), fmt.Sprintf("%d|%d", size, size))
 			}
@@ -233,13 +237,24 @@ func TestAStationWhoseLogWasForkedGetsNoLease(t *testing.T) {
 }
 
 func TestAnOrderIsOpenedOnce(t *testing.T) {
-	p := newPlant(t, "bench-1")
+	p := newPlant(t, "bench-1", "bench-2")
 	p.opensOrder("WO-1", 10, 10)
 	p.opensOrder("WO-1", 10, 10)
 	order := PlantOrder{Chunk: 10, Hours: 8}
 	order.ID, order.Product, order.Quota, order.Until, order.Profiles = "WO-1", "linaro", 11, p.clock.Now(), make([][32]byte, 1)
-	if err := p.OpenOrder(t.Context(), order, "lead"); err == nil || !strings.Contains(err.Error(), ErrOrderKnown.Error()) {
+	if err := p.OpenOrder(t.Context(), order, "lead", "lot 7"); err == nil || !strings.Contains(err.Error(), ErrOrderKnown.Error()) {
 		t.Errorf("another quota: %v", err)
+	}
+	for name, change := range map[string]func(*PlantOrder){
+		"other images":   func(o *PlantOrder) { o.Firmware = make([][32]byte, 1) },
+		"other stations": func(o *PlantOrder) { o.Stations = []string{"bench-1"} },
+		"another start":  func(o *PlantOrder) { o.NotBefore = p.clock.Now() },
+	} {
+		again := p.plantOrder("WO-1", 10, 10)
+		change(&again)
+		if err := p.OpenOrder(t.Context(), again, "lead", "lot 7"); !errors.Is(err, ErrOrderKnown) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 	for name, change := range map[string]func(*PlantOrder){
 		"no quota": func(o *PlantOrder) { o.Quota = 0 }, "no lease": func(o *PlantOrder) { o.Chunk = 0 }, "no profile": func(o *PlantOrder) { o.Profiles = nil },
@@ -248,8 +263,123 @@ func TestAnOrderIsOpenedOnce(t *testing.T) {
 		bad := order
 		bad.ID = "WO-2"
 		change(&bad)
-		if err := p.OpenOrder(t.Context(), bad, "lead"); err == nil {
+		if err := p.OpenOrder(t.Context(), bad, "lead", "lot 7"); err == nil {
 			t.Errorf("%s: no error", name)
 		}
+	}
+}
+
+// An order that was opened after the backup, and is opened again after the restore, counts what the stations have of it.
+func TestAnOrderThatTheHubForgot(t *testing.T) {
+	p := newPlant(t, "bench-1", "bench-2")
+	for _, s := range p.stations {
+		p.tellAll(s)
+	}
+	dump := p.server.Dump()
+	p.opensOrder("WO-1", 30, 15)
+	for _, s := range p.stations {
+		p.tellAll(s)
+		p.tellAll(s)
+	}
+	p.restore(dump)
+	for range 2 {
+		for _, s := range p.stations {
+			p.tellAll(s)
+		}
+	}
+	p.opensOrder("WO-1", 30, 15)
+	for range 40 {
+		for _, s := range p.stations {
+			s.Run(stationlog.NewBoard(), "WO-1")
+			p.tellAll(s)
+		}
+	}
+	if sum := p.certified("WO-1"); sum != 30 {
+		t.Errorf("%d boards", sum)
+	}
+}
+
+// restore ends the hub, puts a dump in the place of its database, and starts it again.
+func (p *plant) restore(dump string) {
+	p.t.Helper()
+	if err := p.Close(); err != nil {
+		p.t.Fatal(err)
+	}
+	p.server.Restore(dump)
+	if _, err := Migrate(p.t.Context(), p.server.Database("owner"), "hub_serve"); err != nil { // the rights of the role
+		p.t.Fatal(err)
+	}
+	p.open()
+}
+
+// A commit that does not succeed is no lease: the next start of the hub does not take the database for an older one.
+func TestALeaseThatWasNotCommittedFreezesNothing(t *testing.T) {
+	p := newPlant(t, "bench-1")
+	s := p.stations[0]
+	p.tellAll(s)
+	p.opensOrder("WO-1", 30, 10)
+	p.server.Query(`CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'the disk is full' USING ERRCODE = 'disk_full'; END $$;
+		CREATE CONSTRAINT TRIGGER no AFTER INSERT ON lease DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION no()`)
+	if a, err := p.Take(t.Context(), s.id, p.pushOf(s)); err == nil || len(a.Orders) > 0 {
+		t.Errorf("a lease without a commit: %+v", a)
+	}
+	p.server.Query(`DROP TRIGGER no ON lease`)
+	p.reopen()
+	p.is(`SELECT count(*) FROM lease_freeze`, "0")
+	if p.tellAll(s); must(os.ReadFile(p.options.Mark))(t)[0] != '1' {
+		t.Error("the file does not have the number of the lease that the station was told")
+	}
+}
+
+// What was refused has no effect, also not on leases.
+func TestARefusedMessageChangesNoOrder(t *testing.T) {
+	p := newPlant(t, "bench-1")
+	s := p.stations[0]
+	p.tellAll(s)
+	p.opensOrder("WO-1", 30, 10)
+	s.OpenOrder("WO-1", "linaro", 30, 9, p.clock.Now().Add(time.Hour), p.owner.SHA256)
+	s.Run(stationlog.NewBoard(), "")
+	push := p.pushOf(s)
+	push.Entries[2] = append([]byte(" "), push.Entries[2]...)
+	if _, err := p.Take(t.Context(), s.id, push); !errors.Is(err, ErrForged) {
+		t.Errorf("got %v", err)
+	}
+	p.is(`SELECT count(*) FROM station_order`, "0")
+	p.is(`SELECT coalesce(max(share), 0) <= 10 FROM lease`, "t")
+}
+
+// After a person has accepted, or after all have told, a start of the hub does not freeze again.
+func TestAFreezeThatIsOverDoesNotComeBack(t *testing.T) {
+	p := newPlant(t, "bench-1")
+	if err := p.mark.raise(7); err != nil {
+		t.Fatal(err)
+	}
+	p.reopen()
+	p.tellAll(p.stations[0])
+	p.is(`SELECT count(*), (SELECT count(*) FROM freeze_told) FROM lease_freeze`, "1|1")
+	p.reopen()
+	p.is(`SELECT count(*) FROM lease_freeze`, "1")
+}
+
+// A station that was restored from a backup counts from an older number, and a person has accepted its log. The hub counts boards.
+func TestAStationThatCountsFromAnOlderNumberIsFound(t *testing.T) {
+	p := newPlant(t, "bench-1")
+	s := p.stations[0]
+	p.tellAll(s)
+	p.opensOrder("WO-1", 10, 10)
+	p.tellAll(s)
+	before := s.Fork(must(s.LogSize(t.Context()))(t))
+	for range 10 {
+		s.Run(stationlog.NewBoard(), "WO-1")
+	}
+	p.tellAll(s)
+	s.Log = before
+	p.push(s)
+	if err := p.Accept(t.Context(), p.Station("bench-1"), 0, "lead", "a broken disk"); err != nil {
+		t.Fatal(err)
+	}
+	s.Run(stationlog.NewBoard(), "WO-1")
+	if a := p.tellAll(s); !slices.Contains(kinds(a), outbox.FindingOver) {
+		t.Errorf("%v", kinds(a))
 	}
 }

@@ -16,8 +16,9 @@ import (
 	"hallmark/station/workdir"
 )
 
-// A mark is a file outside of the database with the number of leases that the hub has given. It is written before a lease is: a database that knows fewer
-// leases was restored from an older copy, and the leases that it forgot are still used.
+// A mark is a file outside of the database with the number of leases that the hub has given. It is written after a lease is committed and before a station
+// is told of the lease. So a database that knows fewer leases was restored from an older copy, and the leases that it forgot are still used; a commit that
+// does not succeed leaves no trace in the file.
 type mark struct {
 	path string
 	lock *os.File
@@ -35,7 +36,7 @@ func openMark(path string) (*mark, error) {
 	m := &mark{path: path}
 	var err error
 	if m.lock, err = os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR|unix.O_CLOEXEC, 0o600); err != nil {
-		return nil, err
+		return nil, reason.Usage(fmt.Errorf("mark: want a file in a directory that exists and belongs to the user of the hub: %w", err))
 	}
 	if err := unix.Flock(int(m.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return nil, errors.Join(fmt.Errorf("%w: %s", ErrBusy, path), m.lock.Close())
@@ -83,8 +84,13 @@ func (s *Store) compareMark(ctx context.Context) error {
 	if err := s.pool.QueryRow(ctx, `SELECT coalesce(max(number), 0) FROM lease`).Scan(&known); err != nil {
 		return fmt.Errorf("%w: counting the leases: %w", ErrDatabase, err)
 	}
-	if marked := s.mark.value(); known < marked {
-		return s.freeze(ctx, fmt.Sprintf("the database knows %s, the file %s %d", reason.Count(known, "lease", "leases"), s.mark.path, marked))
+	marked := s.mark.value()
+	if known >= marked {
+		return s.mark.raise(known)
 	}
-	return s.mark.raise(known)
+	var noted bool // by a start before this one; the number changes with the next lease
+	if err := s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM lease_freeze WHERE marked >= $1)`, marked).Scan(&noted); err != nil || noted {
+		return err
+	}
+	return s.freeze(ctx, s.pool, fmt.Sprintf("the database knows %s, the file %s %d", reason.Count(known, "lease", "leases"), s.mark.path, marked), &marked)
 }

@@ -105,6 +105,9 @@ func Migrate(ctx context.Context, database, role string) (int, error) {
 	}
 	defer pool.Close()
 	made := 0
+	if err := pool.Ping(ctx); err != nil {
+		return 0, fmt.Errorf("%w: %w", ErrDatabase, err)
+	}
 	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		// Two programs that migrate at once wait for each other. The lock ends with the transaction.
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(1208925819614629174)`); err != nil {
@@ -140,6 +143,13 @@ func Migrate(ctx context.Context, database, role string) (int, error) {
 
 // grant gives the role of the server what it needs: it inserts evidence, and never changes or removes it.
 func grant(ctx context.Context, tx pgx.Tx, role string) error {
+	var known bool
+	if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = $1)`, role).Scan(&known); err != nil {
+		return err
+	}
+	if !known {
+		return reason.Usage(fmt.Errorf("role %q: want a role of this PostgreSQL; `createuser %s` makes it", role, role))
+	}
 	for _, statement := range []string{
 		`REVOKE ALL ON SCHEMA public FROM PUBLIC`,
 		`REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC, ` + role,

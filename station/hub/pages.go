@@ -3,13 +3,15 @@ package hub
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"embed"
 	"encoding/csv"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"html/template"
-	"io"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"time"
@@ -21,29 +23,35 @@ import (
 //go:embed pages/*.html pages/style.css
 var pageFiles embed.FS
 
-// Pages are the web page of a hub: drawn by the server, without script. They only read.
+// Pages are the web page of a hub: drawn by the server, without script.
 type Pages struct {
-	store *Store
-	log   *slog.Logger
-	page  *template.Template
-	style template.CSS
+	store    *Store
+	audience Audience
+	log      *slog.Logger
+	page     *template.Template
+	style    template.CSS
+	busy     chan struct{}
 }
 
+// maxPages is how many pages are drawn at the same time. The other connections of the database are for the stations.
+const maxPages = 4
+
 // NewPages makes the pages of a Store.
-func NewPages(store *Store, log *slog.Logger) *Pages {
+func NewPages(store *Store, audience Audience, log *slog.Logger) *Pages {
 	style, err := pageFiles.ReadFile("pages/style.css")
 	if err != nil {
 		panic(err) // cannot happen: the file is embedded
 	}
-	return &Pages{store, log, template.Must(template.New("page.html").Funcs(template.FuncMap{"first": func(i int) bool { return i == 0 }}).ParseFS(pageFiles, "pages/*.html")), template.CSS(style)}
+	page := template.Must(template.New("page.html").Funcs(template.FuncMap{"first": func(i int) bool { return i == 0 }, "can": func(p Person, role Role) bool { return p.Role.atLeast(role) }}).ParseFS(pageFiles, "pages/*.html"))
+	return &Pages{store, audience, log, page, template.CSS(style), make(chan struct{}, maxPages)}
 }
 
 // pageTimeout bounds one page.
 const pageTimeout = 10 * time.Second
 
-// Serve shows the pages until ctx ends.
-func (p *Pages) Serve(ctx context.Context, listener net.Listener) error {
-	server := &http.Server{Handler: p.Handler(), MaxHeaderBytes: maxHeader, ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout, WriteTimeout: requestTimeout,
+// Serve shows the pages until ctx ends, over TLS if there is a configuration for it.
+func (p *Pages) Serve(ctx context.Context, listener net.Listener, config *tls.Config) error {
+	server := &http.Server{Handler: p.Handler(), TLSConfig: config, MaxHeaderBytes: maxHeader, ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout, WriteTimeout: requestTimeout,
 		IdleTimeout: idleTimeout, ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelInfo)}
 	return web.Serve(ctx, server, web.Bound(listener, 128), endTimeout)
 }
@@ -51,49 +59,84 @@ func (p *Pages) Serve(ctx context.Context, listener net.Listener) error {
 // Handler gives all pages.
 func (p *Pages) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", p.show("Plant", []part{{"Stations", stationsQuery}, {"Open findings", findingsQuery}, {"Work orders", ordersQuery}, {"Rejects and faults in 24 hours, by reason", rejectsQuery}, {"Steps, the slowest first", stepsQuery}}))
-	mux.HandleFunc("GET /orders", p.show("Work orders", []part{{"Work orders", ordersQuery}}))
-	mux.HandleFunc("GET /findings", p.show("Findings", []part{{"Open findings", findingsQuery}}))
-	mux.HandleFunc("GET /search", p.search)
-	mux.HandleFunc("GET /affected", p.affected)
-	return mux
+	mux.Handle("GET /{$}", p.of(Viewer, p.show("Plant", []part{{"Stations", stationsQuery}, {"Open findings", findingsQuery}, {"Work orders", ordersQuery}, {"Rejects and faults in 24 hours, by reason", rejectsQuery}, {"Steps, the slowest first", stepsQuery}}, nil)))
+	mux.Handle("GET /orders", p.of(Viewer, p.show("Work orders", []part{{"Work orders", ordersQuery}}, closesOrder)))
+	mux.Handle("GET /findings", p.of(Viewer, p.show("Findings", []part{{"Open findings", findingsQuery}}, closesFinding)))
+	mux.Handle("GET /search", p.of(Viewer, p.search))
+	mux.Handle("GET /affected", p.of(Auditor, p.affected))
+	mux.Handle("POST /findings", p.of(Lead, p.act("/findings", p.closeFinding)))
+	mux.Handle("POST /orders", p.of(Lead, p.act("/orders", p.store.CloseOrder)))
+	return p.audience.admit(mux)
 }
+
+// of lets a person with a role pass, and a few at once.
+func (p *Pages) of(role Role, next http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if person := personOf(r.Context()); !person.Role.atLeast(role) {
+			p.draw(w, r, http.StatusForbidden, view{Title: "Not for this role", Text: "Your role is " + string(person.Role) + ". This page is for the role " + string(role) + "."})
+			return
+		}
+		timeout := pageTimeout
+		if r.URL.Query().Get("form") == "csv" {
+			timeout = requestTimeout // a long list on a slow line
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), timeout)
+		defer cancel()
+		if !acquire(ctx, p.busy) {
+			p.fault(w, r, errBusyPages)
+			return
+		}
+		defer func() { <-p.busy }()
+		next(w, r.WithContext(ctx))
+	})
+}
+
+var errBusyPages = errors.New("too many pages at once")
 
 // A part is one table of a page.
 type part struct{ title, query string }
+
+// form is an act of a lead: where it goes to, and what it names.
+type form struct{ Action, Title, Label string }
+
+var (
+	closesFinding = &form{"/findings", "Close a finding", "Number of the finding"}
+	closesOrder   = &form{"/orders", "Close a work order", "Name of the order"}
+)
 
 // view is what the template draws.
 type view struct {
 	Title, Text, Question, Firmware, Since, Until string
 	Style                                         template.CSS
 	At                                            string
+	Person                                        Person
+	Act                                           *form // what a lead may do here; nil: nothing
 	Tables                                        []Table
 }
 
-func (p *Pages) show(title string, parts []part) http.HandlerFunc {
+func (p *Pages) show(title string, parts []part, act *form) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), pageTimeout)
-		defer cancel()
-		v := view{Title: title}
+		v := view{Title: title, Act: act}
 		for _, part := range parts {
-			t, err := p.store.table(ctx, part.query)
+			t, err := p.store.table(r.Context(), part.query)
 			if err != nil {
-				p.fault(w, err)
+				p.fault(w, r, err)
 				return
 			}
 			t.Title = part.title
 			v.Tables = append(v.Tables, t)
 		}
-		p.draw(w, http.StatusOK, v)
+		p.draw(w, r, http.StatusOK, v)
 	}
 }
 
-func (p *Pages) fault(w http.ResponseWriter, err error) {
+func (p *Pages) fault(w http.ResponseWriter, r *http.Request, err error) {
 	p.log.Error("drawing a page", "error", err)
-	p.draw(w, http.StatusServiceUnavailable, view{Title: "The hub cannot answer", Text: "The database does not answer. The stations go on. The log of the hub says more."})
+	p.draw(w, r, http.StatusServiceUnavailable, view{Title: "The hub cannot answer", Text: "The database does not answer. The stations go on. The log of the hub says more."})
 }
 
-func (p *Pages) draw(w http.ResponseWriter, status int, v view) {
+func (p *Pages) draw(w http.ResponseWriter, r *http.Request, status int, v view) {
+	v.Person = personOf(r.Context())
 	v.Style, v.At = p.style, p.store.now().UTC().Format("2006-01-02 15:04:05 UTC")
 	var out bytes.Buffer
 	if err := p.page.ExecuteTemplate(&out, "page.html", v); err != nil {
@@ -102,13 +145,18 @@ func (p *Pages) draw(w http.ResponseWriter, status int, v view) {
 		return
 	}
 	h := w.Header()
+	protect(h)
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
-	h.Set("Cache-Control", "no-store")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	_, _ = w.Write(out.Bytes()) // the client sees an answer that is cut off
+}
+
+// protect keeps an answer out of caches, frames and other pages.
+func protect(h http.Header) {
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "same-origin") // "no-referrer" would take the origin from forms
+	h.Set("X-Content-Type-Options", "nosniff")
 }
 
 // maxQuestion bounds a search, in octets.
@@ -116,14 +164,13 @@ const maxQuestion = 100
 
 // search shows a board by its BoardID or by the serial number of a certificate.
 func (p *Pages) search(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), pageTimeout)
-	defer cancel()
+	ctx := r.Context()
 	question := r.URL.Query().Get("q")
 	v := view{Title: "Search", Question: reason.Printable(question[:min(len(question), maxQuestion)])}
 	id, found, err := p.store.boardOf(ctx, question)
 	switch {
 	case err != nil:
-		p.fault(w, err)
+		p.fault(w, r, err)
 		return
 	case question == "":
 		v.Text = "Type or scan a BoardID or the serial number of a certificate."
@@ -134,28 +181,23 @@ func (p *Pages) search(w http.ResponseWriter, r *http.Request) {
 		for _, part := range []part{{"Certificates", certificatesQuery}, {"Runs", runsQuery}} {
 			t, err := p.store.table(ctx, part.query, id)
 			if err != nil {
-				p.fault(w, err)
+				p.fault(w, r, err)
 				return
 			}
 			t.Title = part.title
 			v.Tables = append(v.Tables, t)
 		}
 	}
-	p.draw(w, http.StatusOK, v)
+	p.draw(w, r, http.StatusOK, v)
 }
 
-// maxAffected bounds a list on the page, and maxExported in a file.
-const (
-	maxAffected = 500
-	maxExported = 1_000_000
-)
+// maxAffected bounds a list on the page. A file has all.
+const maxAffected = 500
 
 var errQuestion = errors.New("want the SHA-256 of a firmware image, and days such as 2026-12-24")
 
 // affected lists the boards that ran a firmware image, on a page or as CSV.
 func (p *Pages) affected(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), pageTimeout)
-	defer cancel()
 	q := r.URL.Query()
 	v := view{Title: "Affected boards", Firmware: reason.Printable(q.Get("firmware")), Since: reason.Printable(q.Get("since")), Until: reason.Printable(q.Get("until"))}
 	sum, err := hex.DecodeString(q.Get("firmware"))
@@ -165,25 +207,24 @@ func (p *Pages) affected(w http.ResponseWriter, r *http.Request) {
 		if v.Firmware != "" {
 			v.Text = reason.OneLine(errQuestion)
 		}
-		p.draw(w, http.StatusOK, v)
+		p.draw(w, r, http.StatusOK, v)
 		return
 	}
-	limit := maxAffected
+	until = until.AddDate(0, 0, 1) // the day counts
 	if q.Get("form") == "csv" {
-		limit = maxExported
+		p.export(w, r, sum, since, until)
+		return
 	}
-	t, err := p.store.table(ctx, affectedQuery, sum, since, until, limit)
+	t, err := p.store.table(r.Context(), affectedQuery, sum, since, until, maxAffected+1)
 	if err != nil {
-		p.fault(w, err)
+		p.fault(w, r, err)
 		return
 	}
-	if q.Get("form") == "csv" {
-		writeCSV(w, &t)
-		return
+	if t.Title = "Boards that ran this image"; len(t.Rows) > maxAffected {
+		t.Title, t.Rows = fmt.Sprintf("The newest %d boards that ran this image; the export has all", maxAffected), t.Rows[:maxAffected]
 	}
-	t.Title = "Boards that ran this image"
 	v.Tables = []Table{t}
-	p.draw(w, http.StatusOK, v)
+	p.draw(w, r, http.StatusOK, v)
 }
 
 func dayOr(text string, other time.Time) (time.Time, error) {
@@ -193,11 +234,24 @@ func dayOr(text string, other time.Time) (time.Time, error) {
 	return time.Parse(time.DateOnly, text)
 }
 
-func writeCSV(w http.ResponseWriter, t *Table) {
-	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
-	w.Header().Set("Content-Disposition", `attachment; filename="affected.csv"`)
-	w.Header().Set("Cache-Control", "no-store")
-	out := csv.NewWriter(io.Writer(w))
-	_ = out.Write(t.Head) // the client sees an answer that is cut off
-	_ = out.WriteAll(t.Rows)
+// export writes boards as CSV, row by row, so that a long list takes no memory.
+func (p *Pages) export(w http.ResponseWriter, r *http.Request, args ...any) {
+	out, begun := csv.NewWriter(w), false
+	err := p.store.each(r.Context(), affectedQuery, func(row []string) error {
+		if !begun {
+			begun = true
+			protect(w.Header())
+			w.Header().Set("Content-Type", "text/csv; charset=utf-8")
+			w.Header().Set("Content-Disposition", `attachment; filename="affected.csv"`)
+		}
+		return out.Write(row)
+	}, append(args, math.MaxInt32)...)
+	if err != nil && !begun {
+		p.fault(w, r, err)
+		return
+	}
+	if out.Flush(); err != nil {
+		p.log.Error("writing a list", "error", err)
+		panic(http.ErrAbortHandler) // so the client sees that the list is cut off
+	}
 }

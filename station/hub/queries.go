@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -19,34 +20,51 @@ type Table struct {
 
 // table runs a query that gives text only. The names of its columns are the heads.
 func (s *Store) table(ctx context.Context, query string, args ...any) (t Table, err error) {
-	err = pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		t, err = tableIn(ctx, tx, query, args...)
-		return err
-	})
+	err = s.each(ctx, query, func(row []string) error {
+		if t.Head == nil {
+			t.Head = row
+		} else {
+			t.Rows = append(t.Rows, row)
+		}
+		return nil
+	}, args...)
 	return t, err
 }
 
-func tableIn(ctx context.Context, tx pgx.Tx, query string, args ...any) (t Table, err error) {
-	rows, err := tx.Query(ctx, query, args...)
-	if err != nil {
-		return t, fmt.Errorf("asking the database: %w", err)
-	}
-	t.Rows, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) ([]string, error) {
-		values, err := row.Values()
-		texts := make([]string, 0, len(values))
-		for _, value := range values {
-			text, _ := value.(string) // NULL is empty
-			texts = append(texts, text)
+// each calls do with the heads, and then with each row.
+func (s *Store) each(ctx context.Context, query string, do func(row []string) error, args ...any) error {
+	err := pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, query, args...)
+		if err != nil {
+			return err
 		}
-		return texts, err
+		defer rows.Close()
+		var head []string
+		for _, field := range rows.FieldDescriptions() {
+			head = append(head, field.Name)
+		}
+		for err = do(head); err == nil && rows.Next(); {
+			var values []any
+			if values, err = rows.Values(); err == nil {
+				err = do(texts(values))
+			}
+		}
+		rows.Close()
+		return errors.Join(err, rows.Err())
 	})
-	for _, field := range rows.FieldDescriptions() {
-		t.Head = append(t.Head, field.Name)
-	}
 	if err != nil {
-		return t, fmt.Errorf("reading the answer of the database: %w", err)
+		return fmt.Errorf("asking the database: %w", err)
 	}
-	return t, nil
+	return nil
+}
+
+func texts(values []any) []string {
+	row := make([]string, 0, len(values))
+	for _, value := range values {
+		text, _ := value.(string) // NULL is empty
+		row = append(row, text)
+	}
+	return row
 }
 
 // Times are shown in UTC, to the second.
@@ -58,13 +76,13 @@ const (
 		FROM station s JOIN station_state st ON st.station = s.id
 		CROSS JOIN LATERAL (SELECT count(*) AS runs, count(*) FILTER (WHERE ending = 'pass') AS passed, count(*) FILTER (WHERE ending = 'reject') AS rejected
 			FROM run r WHERE r.station = s.id AND r.at > now() - interval '24 hours') d ORDER BY s.name`
-	ordersQuery = `SELECT w.id AS "order", w.product AS "product", w.quota::text AS "ordered", coalesce(sum(o.counted), 0)::text AS "certified", coalesce(sum(l.share), 0)::text AS "leased",
+	ordersQuery = `SELECT w.id AS "order", w.product AS "product", w.quota::text AS "ordered", coalesce(sum(o.counted), 0)::text AS "certified", coalesce(sum(l.leased), 0)::text AS "leased",
 		greatest(w.quota - coalesce(sum(l.share), 0), 0)::text AS "left", to_char(w.until AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') AS "until",
-		coalesce(string_agg(s.name || ' ' || coalesce(o.counted, 0) || '/' || coalesce(l.share, 0), ', ' ORDER BY s.name), '') AS "stations",
+		coalesce(string_agg(s.name || ' ' || coalesce(o.counted, 0) || '/' || coalesce(l.leased, 0), ', ' ORDER BY s.name), '') AS "stations",
 		CASE WHEN EXISTS (SELECT 1 FROM work_order_closed c WHERE c.work_order = w.id) THEN 'closed' WHEN w.until < now() THEN 'ended' ELSE 'open' END AS "state"
 		FROM work_order w LEFT JOIN work_order_station m ON m.work_order = w.id LEFT JOIN station s ON s.id = m.station
 		LEFT JOIN station_order o ON o.station = m.station AND o.work_order = w.id
-		LEFT JOIN LATERAL (SELECT max(share) AS share FROM lease WHERE work_order = w.id AND station = m.station) l ON true
+		LEFT JOIN order_share l ON l.work_order = w.id AND l.station = m.station
 		GROUP BY w.id ORDER BY max(w.opened) DESC LIMIT 200`
 	findingsQuery = `SELECT f.id::text AS "number", f.kind AS "finding", s.name AS "station", coalesce(o.name, '') AS "other station", coalesce(f.board_id::text, f.subject) AS "about",
 		f.detail AS "what", to_char(f.at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') AS "since"

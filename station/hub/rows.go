@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"hallmark/station/audit"
 	"hallmark/station/outbox"
@@ -64,9 +65,8 @@ type ended struct {
 // orderState is what the newest entry of a station says of a work order.
 type orderState struct {
 	counted, share, revision int64
-	closed                   bool
-	until                    time.Time
-	ours                     bool // the hub has signed the order file
+	closedAt                 *int64 // the entry that closed the order for good
+	ours                     bool   // the hub has signed the order file
 }
 
 type der struct{ sum, serial, octets []byte }
@@ -197,10 +197,9 @@ func (r *rows) order(t *taking, e *audit.Entry) {
 	switch e.Type {
 	case audit.TypeOrderOpened, audit.TypeOrderRevised:
 		o.revision, _ = strconv.ParseInt(e.Details["revision"], 10, 64) // an order that nobody has signed has none: 0
-		o.until, _ = time.Parse(time.RFC3339, e.Details["until"])
 		o.ours = e.Details["owner_sha256"] == hex.EncodeToString(t.owner.SHA256[:])
 	case audit.TypeOrderClosed:
-		o.closed = true
+		o.closedAt = &e.Seq
 	}
 }
 
@@ -236,9 +235,10 @@ func (t *taking) queueRows(batch *pgx.Batch) {
 			t.from.ID, column(r.found, func(d *der) []byte { return d.sum }), column(r.found, func(d *der) []byte { return d.serial }), column(r.found, func(d *der) []byte { return d.octets }))
 	}
 	for id, o := range r.orders {
-		batch.Queue(`INSERT INTO station_order (station, work_order, counted, share, revision, closed) VALUES ($1, $2, $3, $4, greatest($5, 0), $6)
-			ON CONFLICT (station, work_order) DO UPDATE SET counted = $3, share = $4, revision = CASE WHEN $5 < 0 THEN station_order.revision ELSE $5 END, closed = station_order.closed OR $6`,
-			t.from.ID, id, o.counted, o.share, o.revision, o.closed)
+		batch.Queue(`INSERT INTO station_order (station, work_order, counted, share, revision, ours, closed_at) VALUES ($1, $2, $3, $4, greatest($5, 0), $6, $7)
+			ON CONFLICT (station, work_order) DO UPDATE SET counted = $3, share = $4, revision = CASE WHEN $5 < 0 THEN station_order.revision ELSE $5 END,
+				ours = CASE WHEN $5 < 0 THEN station_order.ours ELSE $6 END, closed_at = coalesce(station_order.closed_at, $7)`,
+			t.from.ID, id, o.counted, o.share, o.revision, o.ours, o.closedAt)
 	}
 }
 
@@ -257,33 +257,61 @@ func (t *taking) queueEnded(batch *pgx.Batch) {
 		column(all, func(e *ended) time.Time { return e.at }), column(all, func(e *ended) string { return e.steps }))
 }
 
-// queueClaims takes boards, keys and serial numbers for this station. What another one has already is a finding. The rows are in one order in each
-// transaction, so that two of them never wait for each other. The queries come after the inserts: a row that was inserted beside this transaction is committed by
-// then, because the insert has waited for it.
+// claims are what the intents of a Push claim for the station, in one order, so that two transactions never wait for each other.
+type claims struct {
+	boards        []uuid.UUID
+	keys, serials [][]byte
+	purposes      []string
+	lacks         bool // somebody has one of them already, perhaps this station
+}
+
+// queueClaims takes boards, keys and serial numbers for this station.
 func (t *taking) queueClaims(batch *pgx.Batch) {
 	all := t.rows.intents
 	if len(all) == 0 {
 		return
 	}
 	slices.SortFunc(all, func(a, b intent) int { return strings.Compare(string(a.board[:]), string(b.board[:])) })
-	boards, keys, serials := column(all, func(i *intent) uuid.UUID { return i.board }), column(all, func(i *intent) []byte { return i.spki }), column(all, func(i *intent) []byte { return i.serial })
-	seqs, times, purposes := column(all, func(i *intent) int64 { return i.seq }), column(all, func(i *intent) time.Time { return i.at }), column(all, func(i *intent) string { return i.purpose })
-	batch.Queue(`INSERT INTO board (station, board_id, seq, at) SELECT $1, * FROM unnest($2::uuid[], $3::bigint[], $4::timestamptz[]) ON CONFLICT DO NOTHING`, t.from.ID, boards, seqs, times)
-	batch.Queue(`INSERT INTO board_key (station, spki, board_id, purpose) SELECT $1, * FROM unnest($2::bytea[], $3::uuid[], $4::text[]) ON CONFLICT DO NOTHING`, t.from.ID, keys, boards, purposes)
-	batch.Queue(`INSERT INTO certificate (station, branch, seq, serial, board_id, purpose, spki, issuer, profile, profile_sha256, work_order, run, at, not_after)
+	c := &claims{boards: column(all, func(i *intent) uuid.UUID { return i.board }), keys: column(all, func(i *intent) []byte { return i.spki }),
+		serials: column(all, func(i *intent) []byte { return i.serial }), purposes: column(all, func(i *intent) string { return i.purpose })}
+	t.claims = c
+	seqs, times := column(all, func(i *intent) int64 { return i.seq }), column(all, func(i *intent) time.Time { return i.at })
+	claim := func(statement string, args ...any) {
+		batch.Queue(statement, args...).Exec(func(tag pgconn.CommandTag) error {
+			c.lacks = c.lacks || tag.RowsAffected() < int64(len(all))
+			return nil
+		})
+	}
+	claim(`INSERT INTO board (station, board_id, seq, at) SELECT $1, * FROM unnest($2::uuid[], $3::bigint[], $4::timestamptz[]) ON CONFLICT DO NOTHING`, t.from.ID, c.boards, seqs, times)
+	claim(`INSERT INTO board_key (station, spki, board_id, purpose) SELECT $1, * FROM unnest($2::bytea[], $3::uuid[], $4::text[]) ON CONFLICT DO NOTHING`, t.from.ID, c.keys, c.boards, c.purposes)
+	claim(`INSERT INTO certificate (station, branch, seq, serial, board_id, purpose, spki, issuer, profile, profile_sha256, work_order, run, at, not_after)
 		SELECT $1, $2, * FROM unnest($3::bigint[], $4::bytea[], $5::uuid[], $6::text[], $7::bytea[], $8::bytea[], $9::text[], $10::bytea[], $11::text[], $12::uuid[], $13::timestamptz[], $14::timestamptz[])
-		ON CONFLICT DO NOTHING`, t.from.ID, t.state.branch, seqs, serials, boards, purposes, keys,
+		ON CONFLICT DO NOTHING`, t.from.ID, t.state.branch, seqs, c.serials, c.boards, c.purposes, c.keys,
 		column(all, func(i *intent) []byte { return i.issuer }), column(all, func(i *intent) string { return i.profile }), column(all, func(i *intent) []byte { return i.profileSHA256 }),
 		column(all, func(i *intent) *string { return i.order }), column(all, func(i *intent) uuid.UUID { return i.run }), times,
 		column(all, func(i *intent) time.Time { return i.notAfter }))
+}
+
+// lookAtClaims finds what another station has already, or what this one has otherwise. Most claims are new, and then it asks nothing. The queries come after the
+// inserts: a row that was inserted beside this transaction is committed by then, because the insert has waited for it.
+func (t *taking) lookAtClaims() error {
+	c := t.claims
+	if c == nil || !c.lacks {
+		return nil
+	}
+	batch := &pgx.Batch{}
 	t.queueTwice(batch, outbox.FindingBoard, "certificates were signed for one board at two stations",
-		`SELECT DISTINCT board_id, station, board_id::text FROM board WHERE board_id = ANY($2) AND station <> $1`, t.from.ID, boards)
+		`SELECT DISTINCT board_id, station, board_id::text FROM board WHERE board_id = ANY($2) AND station <> $1`, t.from.ID, c.boards)
 	t.queueTwice(batch, outbox.FindingKey, "one key has two BoardIDs",
-		`SELECT u.b, k.station, encode(k.spki, 'hex') FROM unnest($1::bytea[], $2::uuid[]) u(s, b) JOIN board_key k ON k.spki = u.s WHERE k.board_id <> u.b`, keys, boards)
+		`SELECT u.b, k.station, encode(k.spki, 'hex') FROM unnest($1::bytea[], $2::uuid[]) u(s, b) JOIN board_key k ON k.spki = u.s WHERE k.board_id <> u.b`, c.keys, c.boards)
 	t.queueTwice(batch, outbox.FindingKey, "one board has two keys", `SELECT u.b, k.station, encode(u.s, 'hex') FROM unnest($1::bytea[], $2::uuid[], $3::text[]) u(s, b, p)
-		JOIN board_key k ON k.board_id = u.b AND k.purpose = u.p WHERE k.spki <> u.s`, keys, boards, purposes)
+		JOIN board_key k ON k.board_id = u.b AND k.purpose = u.p WHERE k.spki <> u.s`, c.keys, c.boards, c.purposes)
 	t.queueTwice(batch, outbox.FindingSerial, "one serial number was used twice", `SELECT u.b, c.station, encode(u.s, 'hex') FROM unnest($2::bytea[], $3::uuid[], $4::bytea[]) u(s, b, k)
-		JOIN certificate c ON c.serial = u.s WHERE (c.station <> $1 OR c.board_id <> u.b OR c.spki <> u.k)`, t.from.ID, serials, boards, keys)
+		JOIN certificate c ON c.serial = u.s WHERE (c.station <> $1 OR c.board_id <> u.b OR c.spki <> u.k)`, t.from.ID, c.serials, c.boards, c.keys)
+	if err := t.tx.SendBatch(t.ctx, batch).Close(); err != nil {
+		return fmt.Errorf("looking for what is there twice: %w", err)
+	}
+	return nil
 }
 
 // queueTwice adds a query for what is there twice: the board, the other station, and what is twice.
@@ -309,9 +337,15 @@ func (t *taking) otherThan(station int16) *int16 {
 	return &station
 }
 
-// lookAtClock finds a station whose clock is ahead.
+// lookAtClock finds a station whose clock is wrong. Entries may be old, because a station may have had no link; but if the hub had all of the log when the
+// station was here last, then each new entry was made after that.
 func (t *taking) lookAtClock() {
-	if newest := t.rows.newest; newest != nil && newest.After(t.now().Add(aheadBound)) {
+	newest := t.rows.newest
+	if newest == nil {
+		return
+	}
+	hadAll := t.state.seen != nil && t.state.size == t.state.next
+	if newest.After(t.now().Add(clockBound)) || hadAll && newest.Before(t.state.seen.Add(-clockBound)) {
 		t.find(outbox.FindingClock, nil, newest.UTC().Format(time.DateOnly), fmt.Sprintf("the newest entry is of %s, and it is %s at the hub",
 			newest.UTC().Format(time.RFC3339), t.now().UTC().Format(time.RFC3339)))
 	}

@@ -24,6 +24,7 @@ const (
 	maxAtOnce      = 16   // Pushes that are decoded and stored at the same time
 	headerTimeout  = 10 * time.Second
 	requestTimeout = time.Minute
+	takeTimeout    = 25 * time.Second // for one Push in the database; the station waits for 30 s
 	idleTimeout    = 2 * time.Minute
 	maxHeader      = 16 << 10
 	endTimeout     = 10 * time.Second
@@ -38,11 +39,12 @@ type Server struct {
 	tls     *tls.Config
 	log     *slog.Logger
 	busy    chan struct{}
+	slots   map[int16]chan struct{} // one Push of a station at a time: so a station takes the memory of one
 }
 
 // NewServer makes a Server. clients has the SHA-256 of each station's TLS key, by the name of the station.
 func NewServer(store *Store, certificate tls.Certificate, cas *x509.CertPool, clients map[string][sha256.Size]byte, log *slog.Logger) (*Server, error) {
-	s := &Server{store: store, clients: map[[sha256.Size]byte]int16{}, log: log, busy: make(chan struct{}, maxAtOnce)}
+	s := &Server{store: store, clients: map[[sha256.Size]byte]int16{}, log: log, busy: make(chan struct{}, maxAtOnce), slots: map[int16]chan struct{}{}}
 	for name, sum := range clients {
 		one := store.Station(name)
 		if one == nil {
@@ -51,7 +53,7 @@ func NewServer(store *Store, certificate tls.Certificate, cas *x509.CertPool, cl
 		if _, twice := s.clients[sum]; twice {
 			return nil, reason.Usage(fmt.Errorf("station %q: its tls_key_sha256 is that of another station; each station has a key of its own", name))
 		}
-		s.clients[sum] = one.ID
+		s.clients[sum], s.slots[one.ID] = one.ID, make(chan struct{}, 1)
 	}
 	// The CA of the stations is that of the boards, too: a board is no station, because its key is in no list.
 	s.tls = &tls.Config{Certificates: []tls.Certificate{certificate}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: cas, MinVersion: tls.VersionTLS13,
@@ -75,9 +77,22 @@ func (s *Server) station(c *tls.ConnectionState) (int16, error) {
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+outbox.PushPath, s.push)
-	server := &http.Server{Handler: mux, TLSConfig: s.tls, MaxHeaderBytes: maxHeader, ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout,
+	// HTTP/1.1 only: a connection of HTTP/2 has hundreds of requests at once, and a station needs one.
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	server := &http.Server{Handler: mux, Protocols: protocols, TLSConfig: s.tls, MaxHeaderBytes: maxHeader, ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout,
 		WriteTimeout: requestTimeout, IdleTimeout: idleTimeout, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelInfo)}
 	return web.Serve(ctx, server, web.Bound(listener, maxStations), endTimeout)
+}
+
+// acquire takes a place, and reports false if the client has gone.
+func acquire(ctx context.Context, places chan struct{}) bool {
+	select {
+	case places <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 func (s *Server) push(w http.ResponseWriter, r *http.Request) {
@@ -86,23 +101,27 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusForbidden)
 		return
 	}
+	if !acquire(r.Context(), s.slots[id]) {
+		return
+	}
+	defer func() { <-s.slots[id] }()
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, outbox.MaxPush))
 	if err != nil {
 		http.Error(w, "reading the entries: "+err.Error(), http.StatusBadRequest)
 		return
 	}
-	select {
-	case s.busy <- struct{}{}:
-		defer func() { <-s.busy }()
-	case <-r.Context().Done():
+	if !acquire(r.Context(), s.busy) {
 		return
 	}
+	defer func() { <-s.busy }()
 	push, err := outbox.DecodePush(body)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	answer, err := s.store.Take(r.Context(), id, &push)
+	ctx, cancel := context.WithTimeout(r.Context(), takeTimeout)
+	defer cancel()
+	answer, err := s.store.Take(ctx, id, &push)
 	if err != nil && answer.Version == 0 {
 		s.log.Error("taking entries", "station", s.store.stations[id].Name, "error", err)
 		http.Error(w, "the hub has a fault of its own; its log says which", http.StatusServiceUnavailable)

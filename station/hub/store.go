@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"sync"
 	"time"
 
@@ -87,7 +88,10 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	if err := s.begin(ctx, o.Stations); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	return s, s.compareMark(ctx)
+	if err := s.compareMark(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
 }
 
 // OpenBeside connects to the database of a hub that may run. Such a Store takes no entries.
@@ -108,7 +112,13 @@ const maxConnections = 16
 // connectTimeout is how long one connection may take.
 const connectTimeout = 5 * time.Second
 
+// A password in one of the two forms of a connection string (PostgreSQL, section 34.1.1).
+var passwordIn = regexp.MustCompile(`(?i)(^|[\s?&])password\s*=|^[a-z]+://[^/@]*:[^/@]*@`)
+
 func connect(ctx context.Context, database string) (*pgxpool.Pool, error) {
+	if passwordIn.MatchString(database) {
+		return nil, reason.Usage(errors.New("database: it has a password, which others may read; want a socket with peer, a client certificate, or passfile=FILE"))
+	}
 	config, err := pgxpool.ParseConfig(database)
 	if err != nil {
 		return nil, reason.Usage(errors.New("database: want a connection string such as `host=/var/run/postgresql dbname=hub user=hub_serve`"))
@@ -144,29 +154,44 @@ func (s *Store) begin(ctx context.Context, stations []Source) error {
 	return nil
 }
 
-// know adds a station, or finds it.
+// know finds a station, or adds it. It writes nothing about a station that is there, so that commands that read work while the database takes nothing.
 func (s *Store) know(ctx context.Context, one Source) error {
-	if _, err := s.pool.Exec(ctx, `INSERT INTO station (name, log_key) VALUES ($1, $2) ON CONFLICT DO NOTHING`, one.Name, one.Key); err != nil {
-		return fmt.Errorf("%w: adding station %s: %w", ErrDatabase, one.Name, err)
+	key, name, err := s.find(ctx, &one)
+	if errors.Is(err, pgx.ErrNoRows) {
+		if err = s.add(ctx, &one); err == nil {
+			key, name, err = s.find(ctx, &one)
+		}
 	}
-	var key, name string
-	err := s.pool.QueryRow(ctx, `SELECT id, name, log_key FROM station WHERE name = $1 OR log_key = $2 ORDER BY name = $1 DESC LIMIT 1`, one.Name, one.Key).Scan(&one.ID, &name, &key)
 	if err != nil {
-		return fmt.Errorf("%w: reading station %s: %w", ErrDatabase, one.Name, err)
+		return fmt.Errorf("%w: station %s: %w", ErrDatabase, one.Name, err)
 	}
 	if key != one.Key || name != one.Name {
 		return fmt.Errorf("%w: %q has %s", ErrStation, name, key)
 	}
-	for _, statement := range []string{
-		`INSERT INTO branch (station, number, base, operator, reason) VALUES ($1, 0, 0, 'hub', 'the first') ON CONFLICT DO NOTHING`,
-		`INSERT INTO station_state (station) VALUES ($1) ON CONFLICT DO NOTHING`,
-	} {
-		if _, err := s.pool.Exec(ctx, statement, one.ID); err != nil {
-			return fmt.Errorf("%w: adding station %s: %w", ErrDatabase, one.Name, err)
-		}
-	}
 	s.stations[one.ID] = &one
 	return nil
+}
+
+func (s *Store) find(ctx context.Context, one *Source) (key, name string, err error) {
+	err = s.pool.QueryRow(ctx, `SELECT id, name, log_key FROM station WHERE name = $1 OR log_key = $2 ORDER BY name = $1 DESC LIMIT 1`, one.Name, one.Key).Scan(&one.ID, &name, &key)
+	return key, name, err
+}
+
+func (s *Store) add(ctx context.Context, one *Source) error {
+	return s.inTx(ctx, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `INSERT INTO station (name, log_key) VALUES ($1, $2) ON CONFLICT DO NOTHING`, one.Name, one.Key); err != nil {
+			return err
+		}
+		for _, statement := range []string{
+			`INSERT INTO branch (station, number, base, operator, reason) SELECT id, 0, 0, 'hub', 'the first' FROM station WHERE name = $1 ON CONFLICT DO NOTHING`,
+			`INSERT INTO station_state (station) SELECT id FROM station WHERE name = $1 ON CONFLICT DO NOTHING`,
+		} {
+			if _, err := tx.Exec(ctx, statement, one.Name); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // Station gives a station by its name, or nil.

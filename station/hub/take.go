@@ -2,12 +2,13 @@ package hub
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"hallmark/station/audit"
@@ -18,41 +19,44 @@ import (
 // ErrForged: what a station sent is not of its log.
 var ErrForged = reason.New("hub-forged", "the entries or the checkpoint are not of the audit log of this station")
 
-// aheadBound is how far the newest entry of a log may be ahead of the hub's clock.
-const aheadBound = 5 * time.Minute
+// clockBound is how far the clock of a station may differ from that of the hub.
+const clockBound = 5 * time.Minute
 
 // A state is what the hub has of a station.
 type state struct {
 	turn, next, signed int64
 	branch             int
-	stopped            bool // a fork or a rollback waits for a person
-	frozen             bool // no station gets a lease, see freeze.go
-	finds, orders      bool // there are open findings about the station, or orders for it
+	size               int64      // of the log, as the station said last
+	seen               *time.Time // when the station was here last; nil: never
+	stopped            bool       // a fork or a rollback waits for a person
+	frozen             bool       // no station gets a lease, see freeze.go
+	finds, orders      bool       // there are open findings about the station, or orders for it
 }
 
 // A taking is one Push in one transaction.
 type taking struct {
 	*Store
-	ctx      context.Context
-	tx       pgx.Tx
-	from     *Source
-	push     *outbox.Push
-	state    state
-	tree     audit.Tree   // after the entries of the Push
-	findings []newFinding // that the Push shows
-	refused  error        // why the entries were not taken, although the transaction is committed: for its findings
-	rows     rows
+	ctx       context.Context
+	tx        pgx.Tx
+	from      *Source
+	push      *outbox.Push
+	state     state
+	tree      audit.Tree   // after the entries of the Push
+	findings  []newFinding // that the Push shows
+	unfit     error        // why the database cannot hold an entry; nil: nobody has tried
+	refused   error        // why the entries were not taken, although the transaction is committed: for its findings
+	rows      rows
+	claims    *claims // of the entries; nil: none
+	lastLease int64   // greatest number of a lease in the Answer
 }
 
 // Take takes a Push of a station, as a whole or not at all, and answers. The Answer is right after an error, too, if its version is not 0: the
 // error is then ErrForged, and on record as a finding.
 func (s *Store) Take(ctx context.Context, station int16, push *outbox.Push) (answer outbox.Answer, err error) {
-	t := &taking{Store: s, ctx: ctx, from: s.stations[station], push: push}
-	err = s.inTx(ctx, func(tx pgx.Tx) error {
-		t.tx = tx
-		answer, err = t.take()
-		return err
-	})
+	t, answer, err := s.takeOnce(ctx, station, push, nil)
+	if isUnfit(err) { // no entry of a station is like this
+		t, answer, err = s.takeOnce(ctx, station, push, err)
+	}
 	if err != nil {
 		s.forget(station)
 		return outbox.Answer{}, fmt.Errorf("taking entries of station %s: %w", t.from.Name, err)
@@ -60,7 +64,29 @@ func (s *Store) Take(ctx context.Context, station int16, push *outbox.Push) (ans
 	if answer.Taken {
 		s.remember(station, t.state.turn, t.tree)
 	}
+	// The leases are committed, and the station learns of them after the file has.
+	if err := s.mark.raise(t.lastLease); err != nil {
+		return outbox.Answer{}, err
+	}
+	answer.Leases = s.mark.value()
 	return answer, t.refused
+}
+
+// takeOnce takes a Push in one transaction. With unfit, its entries are refused.
+func (s *Store) takeOnce(ctx context.Context, station int16, push *outbox.Push, unfit error) (t *taking, answer outbox.Answer, err error) {
+	t = &taking{Store: s, ctx: ctx, from: s.stations[station], push: push, unfit: unfit}
+	err = s.inTx(ctx, func(tx pgx.Tx) error {
+		t.tx = tx
+		answer, err = t.take()
+		return err
+	})
+	return t, answer, err
+}
+
+// isUnfit reports that the database cannot hold a value: a NUL in a text, or a text that is too long for an index (PostgreSQL, appendix A, classes 22 and 54).
+func isUnfit(err error) bool {
+	var refused *pgconn.PgError
+	return errors.As(err, &refused) && (strings.HasPrefix(refused.Code, "22") || strings.HasPrefix(refused.Code, "54"))
 }
 
 func (t *taking) take() (answer outbox.Answer, err error) {
@@ -93,6 +119,11 @@ func (t *taking) take() (answer outbox.Answer, err error) {
 		return answer, err
 	}
 	// 4. What only the hub sees.
+	if taken {
+		if err := errors.Join(t.lookAtClaims(), t.lookAtOrders()); err != nil {
+			return answer, err
+		}
+	}
 	if err := t.writeFindings(); err != nil {
 		return answer, err
 	}
@@ -106,10 +137,10 @@ func (t *taking) take() (answer outbox.Answer, err error) {
 // lockState reads what the hub has of the station, in one query. Other transactions about the station wait until this one ends. What the subqueries give may be
 // from before such a wait; then the turn has changed, and nothing is taken.
 func (t *taking) lockState() error {
-	return t.tx.QueryRow(t.ctx, `SELECT turn, branch, next, signed, EXISTS (SELECT 1 FROM finding_open f WHERE f.station = st.station AND kind = ANY($2)), EXISTS (`+frozenQuery("$3")+`),
+	return t.tx.QueryRow(t.ctx, `SELECT turn, branch, next, signed, size, seen, EXISTS (SELECT 1 FROM finding_open f WHERE f.station = st.station AND kind = ANY($2)), EXISTS (`+frozenQuery("$3")+`),
 		EXISTS (SELECT 1 FROM finding_open f WHERE f.station = st.station OR f.other = st.station), EXISTS (SELECT 1 FROM work_order_station m WHERE m.station = st.station)
 		FROM station_state st WHERE st.station = $1 FOR UPDATE OF st`, t.from.ID, []string{outbox.FindingFork, outbox.FindingRollback}, t.ids()).
-		Scan(&t.state.turn, &t.state.branch, &t.state.next, &t.state.signed, &t.state.stopped, &t.state.frozen, &t.state.finds, &t.state.orders)
+		Scan(&t.state.turn, &t.state.branch, &t.state.next, &t.state.signed, &t.state.size, &t.state.seen, &t.state.stopped, &t.state.frozen, &t.state.finds, &t.state.orders)
 }
 
 // compareMemories compares what the station remembers with what the hub has.
@@ -174,6 +205,10 @@ func (t *taking) treeAt(size int64) (audit.Tree, error) {
 
 // takeEntries decodes the entries, adds them to the tree, and compares the tree with the checkpoint.
 func (t *taking) takeEntries() error {
+	if t.unfit != nil {
+		t.forged(t.unfit)
+		return nil
+	}
 	signed, err := t.openCheckpoint()
 	if err != nil {
 		t.forged(err)
@@ -233,8 +268,7 @@ func (t *taking) fits(signed audit.Head) bool {
 // forged notes what is not of the log. It is a finding, because only who has the TLS key of the station can send it.
 func (t *taking) forged(why error) {
 	t.refused = fmt.Errorf("%w: %w", ErrForged, why)
-	sum := sha256.Sum256(fmt.Appendf(t.push.Checkpoint, "%x", t.push.Entries))
-	t.find(outbox.FindingForged, nil, fmt.Sprintf("%x", sum[:8]), reason.OneLine(why))
+	t.find(outbox.FindingForged, nil, "", reason.OneLine(why)) // one open finding, whatever number of messages: others must stay in sight
 }
 
 // write stores what the Push means, and what the hub has now, in one exchange with the database. A Push that was not taken uses up its turn as well, so that its copy
@@ -243,11 +277,11 @@ func (t *taking) write(taken bool) error {
 	batch, r := &pgx.Batch{}, &t.rows
 	t.state.turn++
 	if taken {
+		t.lookAtClock()
 		t.queueRows(batch)
 		t.queueClaims(batch)
 		t.state.next += int64(len(t.push.Entries))
 		t.state.signed = max(t.state.signed, r.signed)
-		t.lookAtClock()
 	}
 	batch.Queue(`UPDATE station_state SET turn = $2, next = $3, signed = $4, size = $5, seen = $6, log_time = coalesce($7, log_time) WHERE station = $1`,
 		t.from.ID, t.state.turn, t.state.next, t.state.signed, t.push.Size, t.now(), r.newest)
@@ -267,7 +301,6 @@ func (t *taking) answer(taken bool) (outbox.Answer, error) {
 	if t.state.finds || len(t.findings) > 0 {
 		a.Findings, bad = t.openFindings()
 	}
-	a.Leases = t.mark.value()
 	return a, errors.Join(err, bad)
 }
 

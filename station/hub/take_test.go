@@ -1,13 +1,18 @@
 package hub
 
 import (
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"hallmark/fixtures/stationlog"
+	"hallmark/station/audit"
 	"hallmark/station/outbox"
 )
 
@@ -68,6 +73,18 @@ func TestWhatIsNotOfTheLogIsRefusedAndFound(t *testing.T) {
 	}{
 		{"an octet of an entry", func(_ *plant, push *outbox.Push) {
 			push.Entries[1] = []byte(strings.Replace(string(push.Entries[1]), `"cert.issue.intent"`, `"cert.issue.Intent"`, 1))
+		}},
+		{"a text that no database holds", func(p *plant, push *outbox.Push) {
+			f := p.stations[0].Fork(1)
+			f.Add(audit.Entry{Category: audit.CategoryLine, Type: "run.pass", Outcome: audit.Success, Run: &audit.Run{ID: uuid.NewString(), Bay: "A\x00B"}})
+			push.Entries, push.Checkpoint, push.Size = must(f.Bodies(t.Context(), 1, 2))(t), nil, 2
+		}},
+		{"a text that is too long for an index", func(p *plant, push *outbox.Push) {
+			f := p.stations[0].Fork(1)
+			long := make([]byte, 20_000) // that PostgreSQL cannot compress
+			_, _ = rand.Read(long)
+			f.Add(audit.Entry{Category: audit.CategoryLine, Type: "run.reject", Outcome: audit.Denied, Reason: hex.EncodeToString(long), Run: &audit.Run{ID: uuid.NewString()}})
+			push.Entries, push.Checkpoint, push.Size = must(f.Bodies(t.Context(), 1, 2))(t), nil, 2
 		}},
 		{"an entry that is not canonical", func(_ *plant, push *outbox.Push) { push.Entries[1] = append([]byte(" "), push.Entries[1]...) }},
 		{"two entries in the other order", func(_ *plant, push *outbox.Push) { push.Entries[0], push.Entries[1] = push.Entries[1], push.Entries[0] }},
@@ -246,6 +263,41 @@ func TestAClockThatIsAheadIsFound(t *testing.T) {
 	}
 }
 
+// A station that had a link a moment ago makes no entries of yesterday. One that had none does.
+func TestAClockThatIsBehindIsFound(t *testing.T) {
+	p := newPlant(t, "bench-1")
+	s := p.stations[0]
+	p.tellAll(s)
+	s.Run(stationlog.NewBoard(), "") // and then no link for a day
+	p.clock.add(24 * time.Hour)
+	if a := p.tellAll(s); len(a.Findings) != 0 {
+		t.Errorf("a day without a link: %v", a.Findings)
+	}
+	s.Now = func() time.Time { return p.clock.Now().Add(-time.Hour) }
+	s.Run(stationlog.NewBoard(), "")
+	if a := p.tellAll(s); !slices.Contains(kinds(a), outbox.FindingClock) || !a.Taken {
+		t.Errorf("%+v", a)
+	}
+}
+
+// Who has the TLS key of a station cannot push other findings out of sight.
+func TestForgedMessagesAreOneFinding(t *testing.T) {
+	p := newPlant(t, "bench-1")
+	s := p.stations[0]
+	p.tellAll(s)
+	s.Run(stationlog.NewBoard(), "")
+	for n := range 3 {
+		push := p.pushOf(s)
+		push.Entries[n] = append([]byte(" "), push.Entries[n]...)
+		a, err := p.Take(t.Context(), s.id, push)
+		if !errors.Is(err, ErrForged) {
+			t.Errorf("got %v", err)
+		}
+		p.heed(s, push, a)
+	}
+	p.is(`SELECT count(*) FROM finding`, "1")
+}
+
 func TestTheServersRoleChangesNoEvidence(t *testing.T) {
 	p := newPlant(t, "bench-1")
 	p.tellAll(p.stations[0])
@@ -275,6 +327,11 @@ func TestADatabaseThatIsReadOnly(t *testing.T) {
 	cut := `SELECT count(pg_terminate_backend(pid)) >= 0 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`
 	p.server.Query(`ALTER DATABASE ` + p.server.Name + ` SET default_transaction_read_only = on`)
 	p.server.Query(cut)
+	beside := must(OpenBeside(t.Context(), p.options))(t) // lists work
+	must(beside.table(t.Context(), findingsQuery))(t)
+	if err := beside.Close(); err != nil {
+		t.Error(err)
+	}
 	push := p.pushOf(s)
 	for range 2 * maxConnections {
 		if a, err := p.Take(t.Context(), s.id, push); err == nil {

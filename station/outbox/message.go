@@ -3,6 +3,7 @@ package outbox
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/fxamacker/cbor/v2"
 
@@ -24,7 +25,21 @@ const (
 	MaxEntries = 2000
 	maxBodies  = 4 << 20 // octets of entries at which a Push ends
 	MaxAnswer  = 4 << 20 // octets
+
+	// Of an Answer: a station writes each finding into its log.
+	MaxFindings = 200
+	MaxOrders   = 100
+	maxOrder    = 64 << 10 // octets of an order file
+	maxText     = 1000     // octets of a text of a finding
 )
+
+// Shorten makes a text fit into a finding.
+func Shorten(text string) string {
+	if len(text) <= maxText {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxText-3], "") + "..."
+}
 
 // A Push is what a station tells the hub: its newest entries, in order. The hub takes a Push as a whole or not at all.
 type Push struct {
@@ -112,7 +127,7 @@ func DecodePush(body []byte) (p Push, err error) {
 	switch {
 	case p.Version != Version:
 		return p, fmt.Errorf("%w: version %d, want %d", ErrMessage, p.Version, Version)
-	case p.Turn < -1 || p.Size < 0 || p.Taken < 0 || p.Leases < 0 || p.From < 0 || p.From+int64(len(p.Entries)) > p.Size:
+	case p.Turn < -1 || p.Size < 0 || p.Taken < 0 || p.Leases < 0 || p.From < 0 || p.From > p.Size || int64(len(p.Entries)) > p.Size-p.From:
 		return p, fmt.Errorf("%w: %d entries from %d of a log of %d", ErrMessage, len(p.Entries), p.From, p.Size)
 	case len(p.Root) != 32 || len(p.Entries) > MaxEntries || len(p.Certificates) > len(p.Entries):
 		return p, fmt.Errorf("%w: a root of %d octets, %d entries, %d certificates", ErrMessage, len(p.Root), len(p.Entries), len(p.Certificates))
@@ -133,5 +148,22 @@ func DecodeAnswer(body []byte) (a Answer, err error) {
 	if a.Version != Version || a.Turn < 0 || a.Next < 0 || a.Signed < 0 || a.Leases < 0 {
 		return a, fmt.Errorf("%w: version %d, want %d, and no number below 0", ErrMessage, a.Version, Version)
 	}
-	return a, nil
+	return a, a.checkSizes()
+}
+
+func (a *Answer) checkSizes() error {
+	if len(a.Findings) > MaxFindings || len(a.Orders) > MaxOrders {
+		return fmt.Errorf("%w: %d findings and %d orders, want at most %d and %d", ErrMessage, len(a.Findings), len(a.Orders), MaxFindings, MaxOrders)
+	}
+	for _, f := range a.Findings {
+		if max(len(f.Kind), len(f.Board), len(f.Subject), len(f.Text)) > maxText {
+			return fmt.Errorf("%w: finding %d has a text of more than %d octets", ErrMessage, f.ID, maxText)
+		}
+	}
+	for _, o := range a.Orders {
+		if max(len(o.File), len(o.Signature)) > maxOrder {
+			return fmt.Errorf("%w: an order file of %d octets, want at most %d", ErrMessage, len(o.File), maxOrder)
+		}
+	}
+	return nil
 }

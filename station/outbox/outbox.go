@@ -47,8 +47,8 @@ type Source interface {
 type memory struct {
 	Taken    int64     `json:"taken"`    // entries that the hub has taken
 	Leases   int64     `json:"leases"`   // greatest number of leases that the hub has told
-	Noted    int64     `json:"noted"`    // greatest number of a finding that is on record here
 	Findings []Finding `json:"findings"` // open ones, as the hub said last
+	Known    []Finding `json:"known"`    // those of them that are on record here. A hub that was restored gives a number again, so the number alone says nothing
 }
 
 // Handlers are called by the goroutine that sends, one at a time.
@@ -265,11 +265,14 @@ func (o *Outbox) heed(ctx context.Context, push *Push, a *Answer) error {
 		m.Leases, m.Findings = max(m.Leases, a.Leases), a.Findings
 	})
 	for _, f := range slices.Backward(a.Findings) { // the oldest first
-		if err == nil && f.ID > o.memory.Noted {
+		if err == nil && !slices.Contains(o.memory.Known, f) {
 			if err = o.handlers.Finding(ctx, f); err == nil {
-				err = o.keep(func(m *memory) { m.Noted = f.ID })
+				err = o.keep(func(m *memory) { m.Known = append(slices.Clone(m.Known), f) })
 			}
 		}
+	}
+	if err == nil {
+		err = o.keep(func(m *memory) { m.Known = a.Findings }) // closed ones are forgotten
 	}
 	for _, order := range a.Orders {
 		if bad := o.handlers.Order(ctx, order); bad != nil {

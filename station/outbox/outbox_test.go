@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -132,6 +133,14 @@ func TestTheHubGetsEachEntryOnceAndInOrder(t *testing.T) {
 	}
 }
 
+func answers(a outbox.Answer) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		text, _ := outbox.Encode(a) // of a struct
+		w.Header().Set("Content-Type", outbox.TypeMessage)
+		_, _ = w.Write(text)
+	}
+}
+
 func TestAHubThatAnswersWronglyIsAskedAgain(t *testing.T) {
 	for name, answer := range map[string]http.HandlerFunc{
 		"a fault":         func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusServiceUnavailable) },
@@ -145,7 +154,10 @@ func TestAHubThatAnswersWronglyIsAskedAgain(t *testing.T) {
 			w.Header().Set("Content-Type", outbox.TypeMessage)
 			_, _ = w.Write(make([]byte, outbox.MaxAnswer+2))
 		},
-		"the end of a line": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"too many findings":           answers(outbox.Answer{Version: outbox.Version, Findings: make([]outbox.Finding, outbox.MaxFindings+1)}),
+		"a finding that no log takes": answers(outbox.Answer{Version: outbox.Version, Findings: []outbox.Finding{{ID: 1, Text: strings.Repeat("x", 70_000)}}}),
+		"too many orders":             answers(outbox.Answer{Version: outbox.Version, Orders: make([]outbox.Order, outbox.MaxOrders+1)}),
+		"the end of a line":           func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 		"always another turn": func(w http.ResponseWriter, _ *http.Request) {
 			text, _ := outbox.Encode(outbox.Answer{Version: outbox.Version, Turn: time.Now().UnixNano()})
 			w.Header().Set("Content-Type", outbox.TypeMessage)
@@ -212,8 +224,17 @@ func TestFindingsAreNotedOnceAndStayOverARestart(t *testing.T) {
 	if len(noted) != 2 || noted[0] != 1 || noted[1] != 2 || orders == 0 {
 		t.Errorf("noted %v, %d orders", noted, orders)
 	}
-	h.Close() // without a link the findings are still there
+	h.found[0].Kind = outbox.FindingRollback // a hub that was restored gives the number to another finding
 	o := open(t, dir, h, log, handlers)
+	if err := o.Send(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	closed(t, o)
+	if len(noted) != 3 || noted[2] != 2 {
+		t.Errorf("after a restore of the hub: noted %v", noted)
+	}
+	h.Close() // without a link the findings are still there
+	o = open(t, dir, h, log, handlers)
 	defer closed(t, o)
 	if got := o.Findings(); len(got) != 2 {
 		t.Errorf("after a restart: %v", got)
@@ -250,13 +271,18 @@ func FuzzPush(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(good)
+	far, err := outbox.Encode(outbox.Push{Version: outbox.Version, From: math.MaxInt64, Size: math.MaxInt64, Root: make([]byte, 32), Entries: [][]byte{{1}}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(far)
 	f.Add([]byte{0xa0})
 	f.Fuzz(func(t *testing.T, body []byte) {
 		p, err := outbox.DecodePush(body)
 		if err != nil {
 			return
 		}
-		if p.From+int64(len(p.Entries)) > p.Size || len(p.Entries) > outbox.MaxEntries || len(p.Root) != 32 {
+		if p.From > p.Size || int64(len(p.Entries)) > p.Size-p.From || len(p.Entries) > outbox.MaxEntries || len(p.Root) != 32 {
 			t.Errorf("out of bounds: %+v", p)
 		}
 	})

@@ -40,8 +40,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) reason.Ex
 	err := root.ExecuteContext(ctx)
 	if err != nil {
 		fmt.Fprintln(stderr, "hub:", err)
-		if next := reason.Of(err).Next; next != "" {
-			fmt.Fprintln(stderr, "next:", next)
+		if row, known := reason.Find(err); known && row.Next != "" { // the row for the unexpected speaks of boards
+			fmt.Fprintln(stderr, "next:", row.Next)
 		}
 	}
 	return reason.ExitOf(err)

@@ -377,3 +377,13 @@ func TestAStrangerReachesNothing(t *testing.T) {
 		t.Errorf("hub stations: %s", out)
 	}
 }
+
+func TestAPersonGetsAToken(t *testing.T) {
+	var out bytes.Buffer
+	if code := run(t.Context(), []string{"person", "lena", "--role", "lead"}, &out, &out); code != reason.ExitPass || !regexp.MustCompile(`token of lena: [A-Z2-7]{26}\n`).MatchString(out.String()) || !strings.Contains(out.String(), `{name: "lena", role: lead, token_sha256: `) {
+		t.Errorf("%d: %s", code, out.String())
+	}
+	if code := run(t.Context(), []string{"person", "lena", "--role", "boss"}, &out, &out); code != reason.ExitUsage || !strings.Contains(out.String(), "viewer, auditor or lead") {
+		t.Errorf("%d: %s", code, out.String())
+	}
+}
