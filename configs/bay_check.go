@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -23,9 +24,10 @@ func (c *Config) validateBays() error {
 	var errs []error
 	for i := range c.Bays {
 		bay := &c.Bays[i]
-		errs = append(errs, bay.validate(fmt.Sprintf("bays[%d]", i)))
+		key := fmt.Sprintf("bays[%d]", i)
+		errs = append(errs, bay.validate(key), c.Timeouts.LeaveAnswer(key+".settle", bay.Settle, bay.Answer))
 		for j := range i {
-			errs = append(errs, bay.collides(&c.Bays[j], fmt.Sprintf("bays[%d]", i)))
+			errs = append(errs, bay.collides(&c.Bays[j], key))
 		}
 	}
 	return errors.Join(errs...)
@@ -49,6 +51,20 @@ func (b *Bay) validate(key string) error {
 		err = errors.Join(err, checkDuration(key+".answer", b.Answer, 200*time.Millisecond, 10*time.Second))
 	}
 	return errors.Join(err, checkDuration(key+".settle", b.Settle, 0, time.Minute))
+}
+
+// LeaveAnswer refuses a settle time behind which no time is left for the answer of the board: each Run would end in its first step.
+// answer is that of the bay, 0: the default.
+func (t *Timeouts) LeaveAnswer(key string, settle, answer time.Duration) error {
+	who, bound := "step identify", cmp.Or(t.Steps["identify"], t.Step)
+	if t.Run < bound {
+		who, bound = "Run", t.Run
+	}
+	answer = cmp.Or(answer, time.Second)
+	if settle == 0 || settle+answer <= bound {
+		return nil
+	}
+	return &ValueError{key, settle.String(), fmt.Sprintf("at most %v, because the %s may take %v and an answer %v", max(0, bound-answer), who, bound, answer), "write a smaller settle, or a greater timeouts.steps.identify"}
 }
 
 // location checks USB path and port. A bay with an emulated board has neither.
@@ -136,7 +152,7 @@ func (b *Bay) collides(other *Bay, key string) error {
 	if b.Name == other.Name {
 		errs = append(errs, twice("name", b.Name))
 	}
-	if b.Port != "" && b.Port == other.Port {
+	if b.Port != "" && b.samePort(other) {
 		errs = append(errs, twice("port", b.Port))
 	}
 	if b.USB != "" && b.USB == other.USB && !b.otherInterface(other) {
@@ -148,6 +164,13 @@ func (b *Bay) collides(other *Bay, key string) error {
 		errs = append(errs, &ValueError{key + ".probe.serial", fmt.Sprintf("%q as in bay %q", b.ProbeSerial(), other.Name), "another serial number: only the driver openocd tells probes with one serial number apart, by their USB paths", "use openocd for both bays, or exchange one of the probes"})
 	}
 	return errors.Join(errs...)
+}
+
+// samePort reports whether two bays name one port. Of a remote port only host and number count, because one server is behind them.
+func (b *Bay) samePort(other *Bay) bool {
+	here, err := remote.Parse(b.Port)
+	there, otherErr := remote.Parse(other.Port)
+	return b.Port == other.Port || err == nil && otherErr == nil && remote.SamePort(here, there)
 }
 
 // otherInterface reports whether two bays name different interfaces of one adapter with several UARTs.
@@ -176,6 +199,16 @@ func (b *Bay) cloned(other *Bay) bool {
 
 // SelectsByPath reports whether the programmer of the bay's probe knows USB paths. All others select by the serial number alone.
 func (b *Bay) SelectsByPath() bool { return b.Probe == nil || b.Probe.Driver == "openocd" }
+
+// HiddenProbe reports whether the programmer of the bay's probe does not say which probe it took, and the bay does not say either where the
+// probe is plugged in. A recipe with a relative path is below base. Beside another probe such a bay is refused.
+func (b *Bay) HiddenProbe(base string) bool {
+	if b.SelectsByPath() || b.ProbeLocation() != "" {
+		return false
+	}
+	described, err := Recipe(b.Probe.Driver, base)
+	return err == nil && described.HidesProbe() // a recipe that cannot be read is refused where it is used
+}
 
 func (b *Bay) probeText() string {
 	if location := b.ProbeLocation(); location != "" {

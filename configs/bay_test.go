@@ -45,6 +45,7 @@ func TestBaysAreRefused(t *testing.T) {
 		{"a remote port without a number", "[{name: a, port: \"tcp://bench\"}]", ErrValue, "bays[0].port"},
 		{"a remote port in another spelling", "[{name: a, port: \"tcp://Bench:4001\"}]", ErrValue, "bays[0].port"},
 		{"one remote port", "[{name: a, port: \"tcp://b:1\"}, {name: b, port: \"tcp://b:1\"}]", ErrValue, "bays[1].port"},
+		{"one remote port by two protocols", "[{name: a, port: \"tcp://b:1\"}, {name: b, port: \"rfc2217://b:1\"}]", ErrValue, "bays[1].port"},
 		{"a baud rate that is too small", "[{name: a, usb: 1-2, baud: 300}]", ErrValue, "bays[0].baud"},
 		{"an interface that no device has", "[{name: a, usb: 1-2, interface: -1}]", ErrValue, "bays[0].interface"},
 		{"a settle time without end", "[{name: a, usb: 1-2, settle: 2m}]", ErrValue, "bays[0].settle"},
@@ -78,6 +79,25 @@ func TestBaysAreRefused(t *testing.T) {
 				t.Errorf("got %v, want %v that says %q", err, c.want, c.says)
 			}
 		})
+	}
+}
+
+// A port that settles for longer than the first step may take never gets a question to its board.
+func TestASettleTimeMustLeaveTheStepItsAnswer(t *testing.T) {
+	for text, says := range map[string]string{
+		"bays: [{name: a, usb: 1-2, settle: 29s}]\n":                                                  "",
+		"bays: [{name: a, usb: 1-2, settle: 30s}]\n":                                                  `bays[0].settle: value not possible: 30s, want at most 29s, because the step identify may take 30s and an answer 1s; write a smaller settle, or a greater timeouts.steps.identify`,
+		"bays: [{name: a, usb: 1-2, settle: 26s, answer: 5s}]\n":                                      "want at most 25s",
+		"bays: [{name: a, usb: 1-2, settle: 40s}]\ntimeouts: {steps: {identify: 50s}}\n":              "",
+		"bays: [{name: a, usb: 1-2, settle: 4s}]\ntimeouts: {steps: {identify: 4s}}\n":                "want at most 3s",
+		"bays: [{name: a, usb: 1-2, settle: 40s}]\ntimeouts: {run: 30s, steps: {identify: 50s}}\n":    "the Run may take 30s",
+		"bays: [{name: a, usb: 1-2}]\ntimeouts: {step: 1s}\n":                                         "",
+		"bays: [{name: a, usb: 1-2, settle: 1s, answer: 200ms}]\ntimeouts: {steps: {identify: 1s}}\n": "want at most 800ms",
+	} {
+		_, err := Parse("x.yaml", []byte(minimal+text))
+		if (err == nil) != (says == "") || err != nil && (!errors.Is(err, ErrValue) || !strings.Contains(err.Error(), says)) {
+			t.Errorf("%s: %v, want %q", text, err, says)
+		}
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"hallmark/devices/probe"
 	"hallmark/devices/probe/commander"
+	"hallmark/devices/probe/openocd"
 	"hallmark/station/workdir"
 )
 
@@ -60,24 +61,8 @@ type BoardProbe struct {
 // A Part identifies the type of a chip by a register.
 type Part = probe.Part
 
-// OpenOCDTarget is what OpenOCD needs for the board. The texts are Tcl commands of OpenOCD. The keys are those
-// of openocd.Chip.
-type OpenOCDTarget struct {
-	Interface string   `yaml:"interface"`  // script of the probe; empty: interface/jlink.cfg
-	Before    []string `yaml:"before"`     // commands before the script of the chip
-	Target    string   `yaml:"target"`     // script of the chip: target/nrf52.cfg
-	After     []string `yaml:"after"`      // commands after the script of the chip, before the connection
-	InRAM     bool     `yaml:"in_ram"`     // the program memory needs no flash driver
-	Recover   []string `yaml:"recover"`    // erase the whole chip, and unlock it
-	Recovered string   `yaml:"recovered"`  // text that Recover must print
-	Lock      []string `yaml:"lock"`       // close the debug port
-	LockState string   `yaml:"lock_state"` // a command whose result is the state of the lock
-	Locked    string   `yaml:"locked"`     // its result on a locked chip
-	Open      string   `yaml:"open"`       // its result on an open chip
-}
-
-// Configured reports whether OpenOCD knows the chip.
-func (o *OpenOCDTarget) Configured() bool { return o.Target != "" || len(o.Before) > 0 }
+// OpenOCDTarget is what OpenOCD needs for the board.
+type OpenOCDTarget = openocd.Chip
 
 // JLinkExeTarget is what SEGGER's Commander needs for the board.
 type JLinkExeTarget = commander.Chip

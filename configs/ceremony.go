@@ -79,25 +79,22 @@ func CeremonyKinds() []string {
 	return kinds
 }
 
-// ParseCeremony reads the file of a ceremony of this kind. name is the file name in errors.
+// ParseCeremony reads the file of a ceremony of this kind. name is the file name in errors. The error has all mistakes, each with its line.
 func ParseCeremony(name string, text []byte, kind string, now time.Time) (*Ceremony, error) {
 	defaults := Default()
 	c := &Ceremony{HSM: defaults.HSM, Key: CeremonyKey{Curve: "P-256"}}
 	found, err := strict.Read(name, text, c)
-	if err == nil {
-		err = found.Err()
-	}
 	if err != nil {
 		return nil, err
 	}
 	c.HSM.withoutDefaultLabel(found)
 	if c.Ceremony != kind {
-		err = &ValueError{"ceremony", strconv.Quote(c.Ceremony), kind, "the file must be for the ceremony that the command names"}
-	} else {
-		err = c.validate(now)
+		found.Invalid(&ValueError{"ceremony", strconv.Quote(c.Ceremony), kind, "the file must be for the ceremony that the command names"})
+	} else if err := c.validate(now); err != nil {
+		found.Invalid(err)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+	if err := found.Err(); err != nil {
+		return nil, err
 	}
 	return c, nil
 }
@@ -116,14 +113,17 @@ func (c *Ceremony) validate(now time.Time) error {
 	}
 	if c.IssuerLabel != "" {
 		err = errors.Join(err, name("issuer_label", c.IssuerLabel))
+		if c.IssuerLabel == c.Key.Label {
+			err = errors.Join(err, &ValueError{"key.label", "the label of the issuer's key", "a label of its own", "the ceremony makes a new key, and issuer_label names the one that certifies it"})
+		}
 	}
 	if c.NotAfter == "" {
 		return err
 	}
 	if end, bad := c.End(); bad != nil {
 		err = errors.Join(err, &ValueError{"not_after", strconv.Quote(c.NotAfter), "a day such as 2046-12-31, or never", "write year, month and day"})
-	} else if !end.IsZero() && !end.After(now) {
-		err = errors.Join(err, &ValueError{"not_after", c.NotAfter, "a day in the future", "correct the day, or the clock of this machine"})
+	} else if !end.IsZero() && end.Before(now.UTC().Truncate(24*time.Hour).Add(24*time.Hour)) {
+		err = errors.Join(err, &ValueError{"not_after", c.NotAfter, "a day in the future", "correct the day, or the clock of this machine, where today is " + now.UTC().Format(time.DateOnly)})
 	} else if last := now.UTC().AddDate(0, 0, issuance.MaxResponderDays); c.Ceremony == CeremonyOCSP && (end.IsZero() || end.After(last)) {
 		err = errors.Join(err, &ValueError{"not_after", c.NotAfter, "a day until " + last.AddDate(0, 0, -1).Format(time.DateOnly),
 			fmt.Sprintf("nobody can revoke this certificate, so it is valid for at most %d days", issuance.MaxResponderDays)})
@@ -178,7 +178,7 @@ const maxPathLength = 9
 
 func (c *Ceremony) witnesses() error {
 	if len(c.Witnesses) != 2 {
-		return &ValueError{"witnesses", strconv.Itoa(len(c.Witnesses)) + " names", "the names of two persons", "a ceremony has two witnesses"}
+		return &ValueError{"witnesses", reason.Count(len(c.Witnesses), "name", "names"), "the names of two persons", "a ceremony has two witnesses"}
 	}
 	for _, witness := range c.Witnesses { // they are on the screen and on the paper that is signed by hand
 		if err := reason.CheckText(witness); err != nil {

@@ -19,8 +19,12 @@ func TestACeremonyThatCannotBeHeldIsRefused(t *testing.T) {
 		{"a root whose name has a line feed", "root", strings.Replace(root, "common_name: R", `common_name: "R\nS"`, 1), "subject.common_name"},
 		{"a root without end", "root", strings.Replace(root, "2046-12-31", "never", 1), ""},
 		{"an unknown key", "root", root + "years: 3\n", `unknown key "years"`},
+		{"a typo of a key that is there, too", "root", root + "path_lenght: 2\n", `c.yaml:9: unknown key "path_lenght"; it looks like "path_length", which is there in line 4: delete one of the two lines`},
+		{"a typo and a value that is not possible", "root", strings.Replace(root, "2046-12-31", "2026-11-28", 1) + "kee: 2\n", "c.yaml:3: not_after"},
 		{"another kind than the command names", "csr", root, `ceremony: value not possible: "root", want csr`},
 		{"a day that has passed", "root", strings.Replace(root, "2046-12-31", "2026-11-28", 1), "want a day in the future"},
+		{"today", "root", strings.Replace(root, "2046-12-31", "2026-11-29", 1), "want a day in the future; correct the day, or the clock of this machine, where today is 2026-11-29"},
+		{"tomorrow", "root", strings.Replace(root, "2046-12-31", "2026-11-30", 1), ""},
 		{"no day", "root", strings.Replace(root, "2046-12-31", "31.12.2046", 1), "want a day such as 2046-12-31"},
 		{"no end is given", "root", strings.Replace(root, "not_after: 2046-12-31\n", "", 1), "not_after: value not possible: nothing"},
 		{"a path length that forbids the issuing CA", "root", strings.Replace(root, "path_length: 1", "path_length: 0", 1), "want 1 to 9"},
@@ -34,6 +38,7 @@ func TestACeremonyThatCannotBeHeldIsRefused(t *testing.T) {
 		{"an OCSP responder for ever", "ocsp", strings.Replace(ocsp, "2027-05-31", "never", 1), "not_after: value not possible: never, want a day until 2027-11-29"},
 		{"an OCSP responder for years", "ocsp", strings.Replace(ocsp, "2027-05-31", "2027-12-01", 1), "want a day until 2027-11-29"},
 		{"an OCSP responder without the key of its issuer", "ocsp", strings.Replace(ocsp, "issuer_label: ca\n", "", 1), "issuer_label: value not possible: nothing"},
+		{"an OCSP responder with the key of its issuer", "ocsp", strings.Replace(ocsp, "issuer_label: ca", "issuer_label: k", 1), "key.label: value not possible: the label of the issuer's key, want a label of its own"},
 		{"the label of an issuer that cannot be read", "ocsp", strings.Replace(ocsp, "issuer_label: ca", `issuer_label: "c\ea"`, 1), "issuer_label: value not possible"},
 		{"the label of an issuer for a root", "root", root + "issuer_label: ca\n", "issuer_label: value not possible: a value, want nothing"},
 		{"a weak curve", "root", strings.Replace(root, "{label: k}", "{label: k, curve: P-192}", 1), "key.curve"},
@@ -55,6 +60,28 @@ func TestACeremonyThatCannotBeHeldIsRefused(t *testing.T) {
 				t.Errorf("got %v, want %q", err, test.want)
 			}
 		})
+	}
+}
+
+// People copy the files out of the documentation.
+func TestEachFileInTheDocumentationIsACeremony(t *testing.T) {
+	text, err := os.ReadFile("../docs/ceremony.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, block := range strings.Split(string(text), "```yaml\n")[1:] {
+		file, _, _ := strings.Cut(block, "```")
+		kind, _, _ := strings.Cut(strings.TrimPrefix(file, "ceremony: "), "\n")
+		seen[kind] = true
+		if _, err := ParseCeremony("docs/ceremony.md", []byte(file), kind, time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)); err != nil {
+			t.Errorf("%s: %v", kind, err)
+		}
+	}
+	for _, kind := range CeremonyKinds() {
+		if !seen[kind] {
+			t.Errorf("the documentation has no file for %s", kind)
+		}
 	}
 }
 

@@ -43,7 +43,7 @@ func TestRecipesAreRead(t *testing.T) {
 		{"a file", "own.yaml", nil, ""},
 		{"a name that is none", "pyodc", ErrValue, "esptool"},
 		{"a file that is not there", "none.yaml", os.ErrNotExist, "none.yaml"},
-		{"an unknown key", "key.yaml", ErrUnknownKey, `did you mean "version"?`},
+		{"an unknown key", "key.yaml", ErrUnknownKey, `it looks like "version", which is there in line`},
 		{"a duplicate key", "twice.yaml", ErrDuplicateKey, "keep one"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

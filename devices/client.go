@@ -52,7 +52,7 @@ type Client struct {
 
 	met     bool          // the board has answered this client
 	started bool          // the board has started a moment ago: its server may still drop a request
-	slowest time.Duration // the longest time from the newest sending of a request to its answer
+	slowest time.Duration // the longest time from a sending of a request to its answer
 
 	console  console
 	heard    heard
@@ -66,9 +66,20 @@ type Client struct {
 
 // A pendingRequest is a request that has no answer yet.
 type pendingRequest struct {
-	header  smp.Header
-	answer  chan []byte   // has room for one answer
-	damaged chan struct{} // has room for one value: a frame was dropped since the request was sent
+	header  smp.Header          // of the answer, without its sequence number
+	sent    map[uint8]time.Time // when the request was sent, by sequence number; covered by Client.mu
+	asked   time.Time           // when the sending that was answered was sent; may be read after answer has given the answer
+	answer  chan []byte         // has room for one answer
+	damaged chan struct{}       // has room for one value: a frame was dropped since the request was sent
+}
+
+func newPending(command smp.Command) *pendingRequest {
+	return &pendingRequest{
+		header:  smp.Header{Op: command.Op.Response(), Version: smp.Version, Group: command.Group, Command: command.ID},
+		sent:    map[uint8]time.Time{},
+		answer:  make(chan []byte, 1),
+		damaged: make(chan struct{}, 1),
+	}
 }
 
 // NewClient starts to read the transport. The caller calls Close, which also closes the transport.
@@ -171,10 +182,12 @@ func (c *Client) print(text []byte) {
 	c.heard.addText(text)
 }
 
-// answers ignores the version, because a board may answer version 1 with version 0.
+// answers reports whether a message answers one of the sendings, and keeps when this one was sent. It ignores the version, because
+// a board may answer version 1 with version 0.
 func (w *pendingRequest) answers(h smp.Header) bool {
-	h.Version = w.header.Version
-	return h == w.header
+	asked, sent := w.sent[h.Sequence]
+	w.asked, h.Version, h.Sequence = asked, w.header.Version, 0
+	return sent && h == w.header
 }
 
 func (c *Client) countDamage(why error) {

@@ -48,21 +48,10 @@ func (c *Client) ask(ctx context.Context, request smp.Request, response smp.Body
 
 // askBy is ask with another schedule. It also returns how often the request was sent.
 func (c *Client) askBy(ctx context.Context, plan schedule, request smp.Request, response smp.Body) (tries int, err error) {
-	sequence := uint8(c.sequence.Add(1))
-	message, err := smp.AppendRequest(nil, sequence, request)
-	if err != nil {
-		return 0, err
-	}
-	command := request.Command()
-	w := &pendingRequest{
-		header:  smp.Header{Op: command.Op.Response(), Version: smp.Version, Group: command.Group, Sequence: sequence, Command: command.ID},
-		answer:  make(chan []byte, 1),
-		damaged: make(chan struct{}, 1),
-	}
+	w := newPending(request.Command())
 	c.setPending(w)
 	defer c.setPending(nil)
-	c.frame = smp.AppendFrame(c.frame[:0], message)
-	answer, tries, err := c.exchange(ctx, plan, w)
+	answer, tries, err := c.exchange(ctx, plan, request, w)
 	if err != nil {
 		return tries, err
 	}
@@ -76,8 +65,8 @@ func (c *Client) setPending(w *pendingRequest) {
 	c.pending = w
 }
 
-// exchange sends c.frame until an answer comes or the schedule ends.
-func (c *Client) exchange(ctx context.Context, plan schedule, w *pendingRequest) (answer []byte, tries int, err error) {
+// exchange sends a request until an answer comes or the schedule ends.
+func (c *Client) exchange(ctx context.Context, plan schedule, request smp.Request, w *pendingRequest) (answer []byte, tries int, err error) {
 	begun := c.options.Now()
 	defer func() { c.waited.Add(int64(c.options.Now().Sub(begun))) }()
 	if c.met {
@@ -88,14 +77,13 @@ func (c *Client) exchange(ctx context.Context, plan schedule, w *pendingRequest)
 		if !again {
 			return nil, tries, c.finding(tries)
 		}
-		if err := c.sendTry(ctx, timeout, tries); err != nil {
+		if err := c.sendTry(ctx, timeout, tries, request, w); err != nil {
 			return nil, tries, err
 		}
-		asked := c.options.Now()
 		answer, err := c.answer(ctx, timeout, w)
 		switch {
 		case answer != nil:
-			c.met, c.started, c.slowest = true, false, max(c.slowest, c.options.Now().Sub(asked))
+			c.met, c.started, c.slowest = true, false, max(c.slowest, c.options.Now().Sub(w.asked))
 			return answer, tries + 1, nil
 		case err != nil:
 			return nil, tries + 1, c.silent(ctx, err, c.options.Now().Sub(begun), tries+1)
@@ -111,9 +99,22 @@ func (c *Client) silent(ctx context.Context, err error, waited time.Duration, tr
 	return fmt.Errorf("%w: %w", c.finding(tries), err)
 }
 
-// sendTry sends c.frame, and counts it if it was sent before. A board that stays silent is also asked in SMP version 1,
-// because MCUboot before version 2 drops messages of version 2.
-func (c *Client) sendTry(ctx context.Context, timeout time.Duration, try int) error {
+// sendTry sends a request, and counts it if it was sent before. Each sending has a sequence number of its own, so an answer says
+// which sending it answers. A board that stays silent is also asked in SMP version 1, because MCUboot before version 2 drops
+// messages of version 2.
+func (c *Client) sendTry(ctx context.Context, timeout time.Duration, try int, request smp.Request, w *pendingRequest) error {
+	if err := c.Settle(ctx); err != nil {
+		return err
+	}
+	sequence := uint8(c.sequence.Add(1))
+	message, err := smp.AppendRequest(nil, sequence, request)
+	if err != nil {
+		return err
+	}
+	c.frame = smp.AppendFrame(c.frame[:0], message)
+	c.mu.Lock()
+	w.sent[sequence] = c.options.Now()
+	c.mu.Unlock()
 	if err := c.send(ctx, timeout, c.frame); err != nil {
 		return err
 	}
@@ -143,11 +144,8 @@ func (c *Client) Settle(ctx context.Context) error {
 	return pause(ctx, rest)
 }
 
-// send writes a frame to the transport. A port that was just opened may have to settle before, within the time of the call.
+// send writes a frame to the transport.
 func (c *Client) send(ctx context.Context, timeout time.Duration, frame []byte) error {
-	if err := c.Settle(ctx); err != nil {
-		return err
-	}
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("asking the board: %w", context.Cause(ctx))
 	}

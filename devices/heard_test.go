@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -72,21 +73,38 @@ func (b *buffered) Write(frame []byte) (int, error) {
 	return len(frame), nil
 }
 
-// A board that is known to need twice the time after which a request is sent again gets each request once.
-func TestASlowBoardIsSoonAskedOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // a busy machine makes no board slower
-		const slow = 60 * time.Millisecond
-		client := startBuffered(t, Options{Answer: slow / 2, Timeout: time.Minute, Retries: 8}, after(slow, answer(&hello)))
-		client.met, client.slowest = true, slow
-		for range 3 {
-			if _, err := client.Identify(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if again := client.Wire().Retries; again > 0 {
-			t.Errorf("%d of 3 requests were sent again, although the board was known to be slow", again)
-		}
-	})
+// A board that needs longer for each answer than the station waits is learned once, and then asked once. Lost requests teach nothing
+// about the board: each answer counts from the request that it answers.
+func TestASlowAnswerCountsFromTheRequestThatItAnswers(t *testing.T) {
+	const wait = 100 * time.Millisecond
+	slow := func(by time.Duration) []step { return []step{after(by, answer(&hello))} }
+	lossy := slices.Repeat([]step{silence, answer(&hello)}, 50)
+	for name, test := range map[string]struct {
+		script  []step
+		retries int           // at most, of 20 requests
+		longest time.Duration // of all requests together
+	}{
+		"a board that needs 1.5 times the wait": {slow(wait * 3 / 2), 2, 35 * wait},
+		"a board that needs twice the wait":     {slow(wait * 2), 4, 50 * wait},
+		"a board that needs 3 times the wait":   {slow(wait * 3), 8, 90 * wait},
+		"every second request is lost":          {lossy, 20, 20*wait + wait/2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { // a busy machine makes no board slower
+				client := startBuffered(t, Options{Answer: wait, Timeout: time.Minute, Retries: 8}, test.script...)
+				client.met = true
+				begun := time.Now()
+				for range 20 {
+					if _, err := client.Identify(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if again, took := client.Wire().Retries, time.Since(begun); again > test.retries || took > test.longest {
+					t.Errorf("%d requests were sent again in %v, want at most %d in %v", again, took, test.retries, test.longest)
+				}
+			})
+		})
+	}
 }
 
 // The laws of the schedule with the options of a hardware board.

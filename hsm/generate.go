@@ -51,20 +51,11 @@ func (t *Token) Generate(ctx context.Context, ref KeyRef) (*ecdsa.PublicKey, err
 func (t *Token) CheckUnused(ctx context.Context, labels ...string) error {
 	_, err := call(ctx, t, "looking for labels in use", func(c *connection) (struct{}, error) {
 		return withSession(c, func(s session) (struct{}, error) {
-			objects, err := s.all()
-			if err != nil {
-				return struct{}{}, explain("listing objects", err)
+			taken, err := s.using(nil, labels...)
+			if err == nil && taken != "" {
+				err = refuse(ErrKeyExists, "%s", taken)
 			}
-			var taken []string
-			for _, o := range objects {
-				if slices.ContainsFunc(labels, func(label string) bool { return o.label == unpadded(label) }) && !slices.Contains(taken, o.ref().String()) {
-					taken = append(taken, o.ref().String())
-				}
-			}
-			if taken != nil {
-				return struct{}{}, refuse(ErrKeyExists, "%s", strings.Join(taken, ", "))
-			}
-			return struct{}{}, nil
+			return struct{}{}, err
 		})
 	})
 	return err
@@ -73,20 +64,30 @@ func (t *Token) CheckUnused(ctx context.Context, labels ...string) error {
 // checkUnused returns ErrKeyExists if an object on the token has ref's label or ref's id. After
 // the token was asked to make the key, such an object is half of the answer that got lost.
 func (s session) checkUnused(ref KeyRef, asked bool) error {
+	taken, err := s.using(ref.ID, ref.Label)
+	switch {
+	case err != nil || taken == "":
+		return err
+	case asked:
+		return refuse(ErrSessionLost, "the token made %s, and its answer got lost; the key stays on the token", taken)
+	}
+	return refuse(ErrKeyExists, "%s, asked for %s", taken, ref)
+}
+
+// using names the objects of any class that have the id or one of the labels, with commas between them. A nil id is that of no object.
+func (s session) using(id []byte, labels ...string) (string, error) {
 	objects, err := s.all()
 	if err != nil {
-		return explain("listing objects", err)
+		return "", explain("listing objects", err)
 	}
+	var taken []string
 	for _, o := range objects {
-		switch {
-		case o.label != unpadded(ref.Label) && !bytes.Equal(o.id, ref.ID):
-		case asked:
-			return refuse(ErrSessionLost, "the token made %s, and its answer got lost; the key stays on the token", o.ref())
-		default:
-			return refuse(ErrKeyExists, "%s, asked for %s", o.ref(), ref)
+		same := id != nil && bytes.Equal(o.id, id) || slices.ContainsFunc(labels, func(label string) bool { return o.label == unpadded(label) })
+		if same && !slices.Contains(taken, o.ref().String()) {
+			taken = append(taken, o.ref().String())
 		}
 	}
-	return nil
+	return strings.Join(taken, ", "), nil
 }
 
 // A keyTemplate is a set of attributes for a new private key, beside those that each key has.

@@ -31,6 +31,11 @@ func (a *attempt) flashLimit() time.Duration {
 // it has asked the board and the registry who the board is.
 func (a *attempt) flash(ctx context.Context) error {
 	image := a.port.Setup().Image
+	a.waits(WaitPort)
+	if err := a.settles(ctx); err != nil {
+		return err
+	}
+	a.waits(WaitBoard)
 	id, err := a.whoAnswers(ctx, a.config.Timeouts.Ask)
 	if err != nil {
 		return err
@@ -57,10 +62,8 @@ func (a *attempt) flash(ctx context.Context) error {
 // whoAnswers asks the board who it is, for a time. A blank board, or a board with other firmware,
 // gives no identity, and that is no error. A UART that does not work is an error: it shows nothing about the board.
 func (a *attempt) whoAnswers(ctx context.Context, patience time.Duration) (*devices.Identity, error) {
-	if port, ok := a.board.(SettlingBoard); ok { // a question that was not asked would look like a blank board
-		if err := port.Settle(ctx); err != nil {
-			return nil, withComponent(ErrLine, err)
-		}
+	if err := a.settles(ctx); err != nil { // a question that was not asked would look like a blank board
+		return nil, err
 	}
 	short, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -74,6 +77,15 @@ func (a *attempt) whoAnswers(ctx context.Context, patience time.Duration) (*devi
 	return nil, withComponent(ErrLine, err)
 }
 
+// settles waits until the port of the board may be written to.
+func (a *attempt) settles(ctx context.Context) error {
+	port, ok := a.board.(SettlingBoard)
+	if !ok {
+		return nil
+	}
+	return withComponent(ErrLine, port.Settle(ctx))
+}
+
 // Firmware that is there may be slow to answer.
 const patienceFactor = 5
 
@@ -85,6 +97,7 @@ func (a *attempt) holds(ctx context.Context, id *devices.Identity) (*FlashRecord
 	if a.believed(id) {
 		return held, id, nil
 	}
+	a.waits(WaitRead)
 	content, refusal := a.content(ctx)
 	if needsFlash(refusal) { // the question has erased the chip
 		a.run.Identity = id // for the record of the Run
@@ -96,6 +109,7 @@ func (a *attempt) holds(ctx context.Context, id *devices.Identity) (*FlashRecord
 		return held, id, a.runsImage(ctx, id)
 	case id == nil && (refusal != nil || content != FlashBlank):
 		var err error
+		a.waits(WaitBoard)
 		if id, err = a.whoAnswers(ctx, patienceFactor*a.config.Timeouts.Ask); err != nil {
 			return nil, id, err
 		}
@@ -112,10 +126,11 @@ func (a *attempt) holds(ctx context.Context, id *devices.Identity) (*FlashRecord
 }
 
 // runsImage is for a chip that holds the image, as its probe has read. Only the chip of the board on the UART counts. A silent board
-// is restarted, because its image does not run.
+// is restarted, because its image does not run. One that stays silent is proven in the step identify.
 func (a *attempt) runsImage(ctx context.Context, id *devices.Identity) (err error) {
 	if id == nil {
-		if id, err = a.restart(ctx); err != nil || id == nil || a.believed(id) {
+		id, err = a.restart(ctx)
+		if a.unproven = id == nil; err != nil || id == nil || a.believed(id) {
 			return err
 		}
 	}
@@ -180,7 +195,8 @@ func (a *attempt) standing(ctx context.Context, id devices.BoardID) (Standing, e
 }
 
 // overwrite flashes the image, unless the flash has the certificate of a board that is done. A board that answers must be the chip at
-// the probe, before that chip loses its firmware and after it. before is what the board said; nil: it is silent.
+// the probe, before that chip loses its firmware and after it. Nobody knows who a silent board is, so it is proven after the flash; one that is
+// silent then, too, in the step identify. before is what the board said; nil: it is silent.
 func (a *attempt) overwrite(ctx context.Context, before *devices.Identity) (err error) {
 	if before != nil {
 		if before, err = a.prove(ctx, before); err != nil {
@@ -191,19 +207,18 @@ func (a *attempt) overwrite(ctx context.Context, before *devices.Identity) (err 
 		return err
 	}
 	pair := a.pair()
-	defer a.mayRestart(ctx)()
+	defer pair.mayRestart(ctx)()
+	a.waits(WaitFlash)
 	if err := a.port.Flash(ctx, a.progress("flash")); err != nil {
 		return err
 	}
+	a.unproven = before == nil
+	a.waits(WaitStart)
 	after, err := pair.answers(ctx, before)
-	switch {
-	case err != nil || after == nil: // a board that stays silent is the affair of the step identify
-		return err
-	case before != nil && after.ID == before.ID, before == nil && a.believed(after):
-		return nil
+	if err == nil && after != nil && (before == nil || after.ID != before.ID) {
+		_, err = a.prove(ctx, after)
 	}
-	_, err = a.prove(ctx, after)
-	return err
+	return flashedElsewhere(err)
 }
 
 // ofOwnImage turns the refusal of a firmware image into a Fault, if the board runs the image of its board definition: each other
@@ -281,26 +296,6 @@ func (a *attempt) certificateIsFree(ctx context.Context, der []byte) error {
 	return a.isNotDone(ctx, record.BoardID)
 }
 
-// restart resets a board by its probe, and waits for its answer.
-func (a *attempt) restart(ctx context.Context) (*devices.Identity, error) {
-	defer a.mayRestart(ctx)()
-	if err := a.port.Restart(ctx); err != nil {
-		return nil, err
-	}
-	return a.pair().answers(ctx, nil)
-}
-
-// mayRestart says that the probe may restart the board, until the end of the step or until over is called.
-func (a *attempt) mayRestart(ctx context.Context) (over func()) {
-	board, ok := a.board.(RestartingBoard)
-	end, bounded := ctx.Deadline()
-	if !ok || !bounded {
-		return func() {}
-	}
-	board.ExpectRestart(time.Until(end))
-	return func() { board.ExpectRestart(0) }
-}
-
 // progress returns a function that tells the observer how far the step is, once for each percent.
 func (a *attempt) progress(step string) func(done, total int) {
 	told := -1
@@ -308,7 +303,7 @@ func (a *attempt) progress(step string) func(done, total int) {
 		p := Progress{Done: done, Total: total}
 		if percent := p.Percent(); percent > told {
 			told = percent
-			a.emitEvent(Event{Kind: StepMoved, Step: step, Progress: p})
+			a.emitEvent(Event{Kind: StepMoved, Step: step, Progress: p, Waits: WaitFlash})
 		}
 	}
 }
@@ -325,11 +320,11 @@ func (a *attempt) readStore(ctx context.Context) error {
 	}
 	stored, err := devices.ParseFlashStore(octets)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrStoreDiffers, err)
+		return a.provesDifference(ctx, fmt.Errorf("%w: %w", ErrStoreDiffers, err))
 	}
 	held := stored.Slots[a.slot()]
 	if !bytes.Equal(held, a.run.Certificate.DER) {
-		return fmt.Errorf("%w: slot %d has %d octets, want %d", ErrStoreDiffers, a.slot(), len(held), len(a.run.Certificate.DER))
+		return a.provesDifference(ctx, fmt.Errorf("%w: slot %d has %d octets, want %d", ErrStoreDiffers, a.slot(), len(held), len(a.run.Certificate.DER)))
 	}
 	sum := sha256.Sum256(held)
 	a.run.StoreRead = &sum

@@ -83,6 +83,7 @@ const lockedWord = "target-locked"
 // lockDebugPort locks the debug port unless it is locked, and notes the state that was read from
 // the chip, whatever the state is. now is what the board said at the begin of the step.
 func (a *attempt) lockDebugPort(ctx context.Context, now *devices.Identity) error {
+	a.waits(WaitState)
 	state, err := a.port.LockState(ctx)
 	if err != nil {
 		return err
@@ -154,10 +155,12 @@ func (a *attempt) closePort(ctx context.Context) error {
 	}
 	a.lockIs(LockPending)
 	a.resetByProbe = true
-	defer a.mayRestart(ctx)()
+	defer a.pair().mayRestart(ctx)()
+	a.waits(WaitLock)
 	if err := a.port.Lock(ctx); err != nil {
 		return err
 	}
+	a.waits(WaitStart)
 	id, _, err := a.board.Reset(ctx)
 	if err != nil {
 		return errors.Join(fmt.Errorf("restarting the locked board: %w", withComponent(ErrLine, err)), a.readsLock(ctx))
@@ -165,6 +168,7 @@ func (a *attempt) closePort(ctx context.Context) error {
 	if id != a.run.Identity.ID {
 		return &SwappedError{Want: a.run.Identity.ID, Got: id}
 	}
+	a.waits(WaitState)
 	state, err := a.port.LockState(ctx)
 	if err == nil {
 		a.lockIs(state)

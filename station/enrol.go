@@ -23,7 +23,9 @@ type attempt struct {
 	wire          devices.WireCount // counters at the start of the Run
 	observerError error             // panic of the observer
 	proven        bool              // a restart has shown that the chip at the probe is the board on the UART
+	unproven      bool              // the probe flashed or read a board that was silent, so nothing has shown yet that it is the one on the UART
 	probeSerial   string            // of the probe that was asked, also if the chip did not answer
+	step          string            // the one at work
 	resetByProbe  bool              // the probe may have reset the board, so a new boot id is no sign of a disturbance
 }
 
@@ -107,6 +109,7 @@ func (a *attempt) timed(ctx context.Context, step Step) error {
 	ctx, cancel := a.within(ctx, step)
 	defer cancel()
 	begun, waited, retries := a.config.Now(), waitedFor(a.board), wireOf(a.board).Retries
+	a.step = step.Name
 	a.emit(StepStarted, step.Name)
 	err := a.guarded(ctx, step)
 	a.run.Steps = append(a.run.Steps, StepTime{
@@ -237,6 +240,11 @@ func (a *attempt) measure() {
 	if counters, ok := a.board.(BoardCounters); ok {
 		a.run.Console = counters.Console()
 	}
+}
+
+// waits tells the observer what the step waits for.
+func (a *attempt) waits(what Wait) {
+	a.emitEvent(Event{Kind: StepMoved, Step: a.step, Waits: what})
 }
 
 func (a *attempt) emit(kind EventKind, step string) {

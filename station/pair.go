@@ -14,18 +14,17 @@ import (
 type Pair struct {
 	Port DebugPort
 	// Ask asks the board who it is, for a short time. The result is nil if the board is silent.
-	Ask func(context.Context) (*devices.Identity, error)
-	// ExpectRestart is told how long the board may be gone with its port, and zero when that is over; nil: the port stays.
-	ExpectRestart func(time.Duration)
-	Boot          time.Duration // from a restart to the first answer, at most
-	Stale         time.Duration // how long answers of the old start count as delayed
+	Ask   func(context.Context) (*devices.Identity, error)
+	Board RestartingBoard // nil: its port stays when the board restarts
+	Boot  time.Duration   // from a restart to the first answer, at most
+	Stale time.Duration   // how long answers of the old start count as delayed
 }
 
 // Proves shows that the chip at the probe is the board on the UART: the probe restarts the chip, and the board must answer with
 // another boot id than before. It returns what the board says after the restart. If the board did not restart, the error is
 // ErrProbeElsewhere. If it stays silent, the error is devices.ErrNoAnswer.
 func (p *Pair) Proves(ctx context.Context, before *devices.Identity) (*devices.Identity, error) {
-	defer p.expectRestart(portGone)()
+	defer p.mayRestart(ctx)()
 	if err := p.Port.Restart(ctx); err != nil {
 		return nil, fmt.Errorf("restarting the board by its probe: %w", err)
 	}
@@ -70,29 +69,46 @@ func (p *Pair) answers(ctx context.Context, before *devices.Identity) (*devices.
 	}
 }
 
-// portGone is how long the port of a board with USB of its own may be gone when a probe restarts the board. It counts from the start of
-// the programmer, which may take 90 s until it resets the board.
+// portGone is how long the port of a board with USB of its own may be gone when a probe restarts the board, if ctx does not say it. It counts
+// from the start of the programmer, which may take 90 s until it resets the board.
 const portGone = 2 * time.Minute
 
-func (p *Pair) expectRestart(within time.Duration) (over func()) {
-	if p.ExpectRestart == nil {
+// mayRestart says that the probe may restart the board, until the end of ctx or until over is called.
+func (p *Pair) mayRestart(ctx context.Context) (over func()) {
+	if p.Board == nil {
 		return func() {}
 	}
-	p.ExpectRestart(within)
-	return func() { p.ExpectRestart(0) }
+	within := portGone
+	if end, bounded := ctx.Deadline(); bounded {
+		within = time.Until(end)
+	}
+	p.Board.ExpectRestart(within)
+	return func() { p.Board.ExpectRestart(0) }
 }
 
-// pair is the probe and the board of this bay. Its caller expects the restart, until the end of the step.
+// pair is the probe and the board of this bay.
 func (a *attempt) pair() *Pair {
-	return &Pair{Port: a.port, Boot: a.config.Timeouts.Boot, Stale: a.config.Timeouts.Ask,
+	board, _ := a.board.(RestartingBoard)
+	return &Pair{Port: a.port, Board: board, Boot: a.config.Timeouts.Boot, Stale: a.config.Timeouts.Ask,
 		Ask: func(ctx context.Context) (*devices.Identity, error) { return a.whoAnswers(ctx, a.config.Timeouts.Ask) }}
+}
+
+// restart resets a board by its probe, and waits for its answer.
+func (a *attempt) restart(ctx context.Context) (*devices.Identity, error) {
+	pair := a.pair()
+	defer pair.mayRestart(ctx)()
+	a.waits(WaitStart)
+	if err := a.port.Restart(ctx); err != nil {
+		return nil, err
+	}
+	return pair.answers(ctx, nil)
 }
 
 // prove shows that the chip at the probe is the board that said before, and returns what the board says now. It costs a restart, so only
 // work that cannot be undone, and evidence that a probe read, ask for it.
 func (a *attempt) prove(ctx context.Context, before *devices.Identity) (*devices.Identity, error) {
 	a.resetByProbe = true
-	defer a.mayRestart(ctx)()
+	a.waits(WaitProof)
 	now, err := a.pair().Proves(ctx, before)
 	if err != nil {
 		if errors.Is(err, devices.ErrNoAnswer) {
@@ -103,9 +119,51 @@ func (a *attempt) prove(ctx context.Context, before *devices.Identity) (*devices
 		}
 		return nil, err
 	}
-	a.proven = true
+	a.proven, a.unproven = true, false
 	a.resetByProbe = a.run.Boot != nil // before the step reset, the Run goes on with this boot id
 	return now, nil
+}
+
+// proofLimit is the time that a proof in the step identify may take.
+func (a *attempt) proofLimit() time.Duration {
+	if !a.unproven {
+		return 0
+	}
+	return portGone + a.config.Timeouts.Boot
+}
+
+// provesLate shows that a board which was silent after the step flash is the chip at the probe, and returns what the board says then. A chip in
+// which the probe found the image needs no proof if the board's own word is enough.
+func (a *attempt) provesLate(ctx context.Context, id *devices.Identity) (*devices.Identity, error) {
+	switch {
+	case !a.unproven || a.run.Flash.Held && a.believed(id):
+		return id, nil
+	case a.run.Flash.Held:
+		return a.prove(ctx, id)
+	}
+	now, err := a.prove(ctx, id)
+	return now, flashedElsewhere(err)
+}
+
+// flashedElsewhere says which chip was flashed, if the board on the UART was not.
+func flashedElsewhere(err error) error {
+	if !errors.Is(err, ErrProbeElsewhere) {
+		return err
+	}
+	return fmt.Errorf("the chip at the probe was flashed, and that is another board: %w", err)
+}
+
+// provesDifference shows that a store which differs is that of the board on the UART: the probe may have read another board, which says nothing
+// against this one.
+func (a *attempt) provesDifference(ctx context.Context, differs error) error {
+	now, err := a.present(ctx)
+	if err != nil {
+		return fmt.Errorf("%w (before that: %v)", withComponent(ErrLine, err), differs)
+	}
+	if _, err := a.prove(ctx, &now); err != nil {
+		return fmt.Errorf("%w (before that: %v)", err, differs)
+	}
+	return differs
 }
 
 // provesLock shows that a locked chip is the board that said before. The registry has only an intent to lock that board, so the locked

@@ -3,10 +3,12 @@ package station_test
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"hallmark/devices"
+	"hallmark/fixtures"
 	"hallmark/station"
 )
 
@@ -66,18 +68,98 @@ func TestABoardThatDoesNotRunTheFlashedImageIsNotTakenForIt(t *testing.T) {
 		"it was silent, and another board answers after the flash": func(w *fakes) { w.identity.ID[3]++ },
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := withPort(t)
-			w.identity.FirmwareHash = [32]byte{7}
-			change(w)
-			w.port.setup.Store = false
-			w.hook = func(call string) error {
-				if call == "Flash" {
-					w.port.elsewhere, w.silent = true, false
+			for _, reads := range []bool{true, false} {
+				w := withPort(t)
+				w.identity.FirmwareHash = [32]byte{7}
+				change(w)
+				w.port.setup.Store = false
+				w.hook = func(call string) error {
+					if call == "Flash" {
+						w.port.elsewhere, w.silent = true, false
+					}
+					return nil
 				}
+				run := w.enrol(t.Context(), w.locking(func(c *station.Config) { c.ReadFirmware = reads }))
+				if run.Reason != "probe-elsewhere" || !strings.Contains(run.Err.Error(), "was flashed") || slices.Contains(w.calls, "Sign") {
+					t.Errorf("ending %s %q: %v; calls %v", run.Ending, run.Reason, run.Err, w.calls)
+				}
+			}
+		})
+	}
+}
+
+// A board may start too slowly for the step flash. It is shown to be the chip at the probe as soon as it answers.
+func TestABoardThatAnswersAfterTheStepFlashIsProven(t *testing.T) {
+	unlike := [32]byte{7}
+	for _, test := range []struct {
+		name      string
+		image     [32]byte // in the flash of the chip at the probe
+		hash      [32]byte // as the board on the UART reports it, if it is another one
+		elsewhere bool
+		reason    string
+		restarts  int
+	}{
+		{"a chip that was flashed", [32]byte{2}, [32]byte{}, false, "", 1},
+		{"a blank chip that was flashed", [32]byte{}, [32]byte{}, false, "", 1},
+		{"another chip was flashed", [32]byte{2}, unlike, true, "probe-elsewhere", 1},
+		{"another chip was flashed, and the board says that it runs the image", [32]byte{2}, provisioning, true, "probe-elsewhere", 1},
+		{"the probe reads the image", provisioning, [32]byte{}, false, "", 1},
+		{"the probe reads the image from another chip", provisioning, unlike, true, "probe-elsewhere", 2},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := withPort(t)
+			w.port.slow, w.port.image, w.identity.FirmwareHash, w.port.elsewhere, w.port.setup.Store = true, test.image, test.hash, test.elsewhere, false
+			run := w.enrol(t.Context(), w.locking(func(c *station.Config) {
+				c.LockDebugPort, c.Timeouts.Boot = false, 300*time.Millisecond
+				c.Events = func(e station.Event) { w.silent = w.silent && (e.Kind != station.StepStarted || e.Step != "identify") }
+			}))
+			if run.Reason != test.reason || (run.Ending == station.Pass) != (test.reason == "") || w.port.restarts != test.restarts {
+				t.Errorf("ending %s %q: %v; %d restarts, calls %v", run.Ending, run.Reason, run.Err, w.port.restarts, w.calls)
+			}
+			if test.reason != "" && (slices.Contains(w.calls, "Sign") || slices.Contains(w.calls, "Admit") || run.Identity == nil) {
+				t.Errorf("identity %v, calls %v", run.Identity, w.calls)
+			}
+		})
+	}
+}
+
+// A silent board with other firmware may be an active one at the wrong probe. Nobody can ask who it is, so it is flashed. But no Run passes with it:
+// the board on the UART does not restart with it.
+func TestASilentBoardAtTheWrongProbeGivesNoPass(t *testing.T) {
+	for name, answers := range map[string]bool{"the board on the UART answers after the flash": true, "the board on the UART stays silent": false} {
+		t.Run(name, func(t *testing.T) {
+			w := withPort(t)
+			w.port.image, w.port.elsewhere, w.port.setup.Store, w.identity.FirmwareHash = [32]byte{2}, true, false, provisioning
+			w.hook = func(call string) error {
+				w.silent = w.silent && !(answers && call == "Flash")
 				return nil
 			}
-			run := w.enrol(t.Context(), w.locking(func(c *station.Config) { c.ReadFirmware = true }))
-			if run.Reason != "probe-elsewhere" || slices.Contains(w.calls, "Sign") {
+			run := w.enrol(t.Context(), w.locking(func(c *station.Config) {
+				c.LockDebugPort, c.Timeouts.Boot, c.Timeouts.Named = false, 300*time.Millisecond, map[string]time.Duration{"identify": 100 * time.Millisecond}
+			}))
+			want := map[bool]string{true: "probe-elsewhere", false: "no-answer"}[answers]
+			if run.Ending != station.Fault || run.Reason != want || slices.Contains(w.calls, "Sign") {
+				t.Errorf("ending %s %q: %v; calls %v", run.Ending, run.Reason, run.Err, w.calls)
+			}
+		})
+	}
+}
+
+// A probe that reads another board than the one that answers says nothing against that board.
+func TestAStoreOfAnotherBoardIsNoMistakeOfTheBoard(t *testing.T) {
+	for name, test := range map[string]struct {
+		elsewhere bool
+		ending    station.Ending
+		reason    string
+	}{
+		"the board at the probe is another one": {true, station.Fault, "probe-elsewhere"},
+		"it is the board":                       {false, station.Reject, "probe-read-differs"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := withPort(t)
+			w.silent, w.identity.FirmwareHash, w.port.elsewhere = false, provisioning, test.elsewhere
+			w.port.store = fixtures.FlashStore(map[devices.Slot][]byte{devices.SlotCertificate: newCertificate(t, 9).DER})
+			if run := w.enrol(t.Context(), w.locking()); run.Ending != test.ending || run.Reason != test.reason || slices.Contains(w.calls, "Lock") {
 				t.Errorf("ending %s %q: %v; calls %v", run.Ending, run.Reason, run.Err, w.calls)
 			}
 		})

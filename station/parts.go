@@ -26,6 +26,11 @@ func (a *attempt) identify(ctx context.Context) error {
 	if a.run.Identity != nil && a.run.Identity.ID != id.ID {
 		return &SwappedError{Want: a.run.Identity.ID, Got: id.ID}
 	}
+	proven, err := a.provesLate(ctx, &id)
+	if err != nil {
+		return err
+	}
+	id = *proven
 	a.run.Identity = &id
 	refusal := a.ofOwnImage(a.checkIdentity(&id, a.run.Purpose))
 	if err := a.rework(ctx); err != nil {

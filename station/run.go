@@ -101,7 +101,7 @@ type EventKind string
 const (
 	RunStarted  EventKind = "run-started"
 	StepStarted EventKind = "step-started"
-	StepMoved   EventKind = "step-moved" // Event.Progress has changed
+	StepMoved   EventKind = "step-moved" // Event.Progress or Event.Waits has changed
 	StepEnded   EventKind = "step-ended"
 	RunEnded    EventKind = "run-ended"
 )
@@ -115,8 +115,24 @@ type Event struct {
 	Bay      string
 	Step     string // name of the step for step events
 	Progress Progress
-	Snap     Run // copy of the Run; its slices and pointers must not be changed
+	Waits    Wait // what the step waits for; empty: the step says nothing about it
+	Snap     Run  // copy of the Run; its slices and pointers must not be changed
 }
+
+// A Wait says what a step with a probe waits for.
+type Wait string
+
+// The waits.
+const (
+	WaitPort  Wait = "port"  // the port of the board may be written to
+	WaitBoard Wait = "board" // the board says who it is
+	WaitRead  Wait = "read"  // the probe reads the flash
+	WaitFlash Wait = "flash" // the probe writes the image
+	WaitStart Wait = "start" // the restarted board answers
+	WaitProof Wait = "proof" // the probe restarts the board, to prove that the debug cable leads to it
+	WaitLock  Wait = "lock"  // the probe closes the debug port
+	WaitState Wait = "state" // the probe reads the state of the lock
+)
 
 // Progress says how far a step is, in octets. Total is 0 if the step does not say.
 type Progress struct{ Done, Total int }

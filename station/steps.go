@@ -41,7 +41,7 @@ type Step struct {
 var allSteps = []Step{
 	{Name: "flash", Done: func(r *Run) bool { return r.Flash != nil }, Here: (*attempt).flashes, Committed: true, Bound: 2 * time.Minute, Extra: (*attempt).flashLimit,
 		When: func(c *Config) bool { return c.Flash }, do: (*attempt).flash},
-	{Name: "identify", do: (*attempt).identify}, // never skipped: a swapped board must not get the certificate of another board
+	{Name: "identify", Extra: (*attempt).proofLimit, do: (*attempt).identify}, // never skipped: a swapped board must not get the certificate of another board
 	{Name: "request", Done: func(r *Run) bool { return r.CSR != nil }, do: (*attempt).request},
 	{Name: "check", Done: func(r *Run) bool { return r.Grant != nil || r.Certificate != nil }, do: (*attempt).check},
 	{Name: "sign", Done: func(r *Run) bool { return r.Certificate != nil }, Committed: true, do: (*attempt).sign},

@@ -385,14 +385,3 @@ func opens(purpose fieldPurpose) func(Model) (Model, tea.Cmd) {
 		return m, nil
 	}
 }
-
-func (m Model) switchOrder(id string) (Model, tea.Cmd) {
-	if why := m.whyNotOrder(); why != "" {
-		return m.refuse(why), nil
-	}
-	operator := m.operator.ID
-	return m, m.ask(answerSoon, func(ctx context.Context) tea.Msg {
-		order, err := m.o.Orders.Switch(ctx, id, operator)
-		return orderMsg{order, err}
-	})
-}

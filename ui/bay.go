@@ -20,6 +20,7 @@ type bay struct {
 	step  int  // index of the running step, -1 before the first
 	since time.Time
 	moved station.Progress // of the running step
+	waits station.Wait     // what the running step waits for; empty: it does not say
 	done  pass             // the last pass before run
 }
 
@@ -42,7 +43,7 @@ func (b *bay) boardID() string {
 // take applies an event of this bay. An event that comes after the end of its Run changes nothing.
 func (b *bay) take(e station.Event, steps []string) {
 	if e.Kind == station.RunStarted || e.Run != b.run.ID {
-		b.step, b.since, b.moved = -1, e.At, station.Progress{}
+		b.step, b.since, b.moved, b.waits = -1, e.At, station.Progress{}, ""
 		b.passed(e.Snap.Purpose)
 	}
 	if b.run.ID == e.Run && b.ended() && e.Run != uuid.Nil && e.Kind != station.RunStarted {
@@ -51,7 +52,7 @@ func (b *bay) take(e station.Event, steps []string) {
 	b.run, b.begun = e.Snap, true
 	b.run.ID = e.Run
 	if isStep(e.Kind) {
-		b.step, b.moved = slices.Index(steps, e.Step), e.Progress
+		b.step, b.moved, b.waits = slices.Index(steps, e.Step), e.Progress, e.Waits
 		b.since = e.At
 	}
 }
@@ -118,6 +119,9 @@ func (m Model) bayText() string {
 	case !b.begun:
 		return label + " " + m.idleText(b) + m.theme.shapes.dot + m.idleNext(m.selected)
 	case b.busy():
+		if wait := m.waitText(b); wait != "" {
+			return label + " " + m.nowText(b) + m.theme.shapes.dot + wait
+		}
 		return label + " " + m.nowText(b)
 	case b.run.Ending == station.Pass:
 		label += " " + m.ending(b.run.Ending) + m.theme.shapes.dot

@@ -131,7 +131,9 @@ func (m Model) aboutRun(p *page, run *station.Run) {
 			text += m.theme.shapes.dot + why
 		}
 		p.lines = append(p.lines, textLine{s, "  " + text})
-		p.namedFact("next", m.nextOf(run, board))
+		if !m.detail.fromHistory || run.Ending != station.Pass { // a board that passed earlier is not in the bay any more
+			p.namedFact("next", m.nextOf(run, board))
+		}
 	}
 	if run.Err != nil {
 		p.namedFact("error", run.Err.Error())
@@ -203,7 +205,7 @@ func (m Model) aboutSteps(p *page, run *station.Run) {
 		if longest > 0 {
 			length = int(20 * step.Took / longest)
 		}
-		text := fmt.Sprintf("%9s  %s", m.seconds(step.Took), strings.Repeat(string(m.theme.shapes.full), length))
+		text := fmt.Sprintf("%9s  %s", m.seconds(step.Took), strings.Repeat(string(m.theme.shapes.thin), length))
 		if step.Retries > 0 {
 			text += " " + m.t("tile.retries", step.Retries)
 		}

@@ -29,7 +29,14 @@ func running1(n int, bay string, step int) station.Event {
 func flashing(n int, bay string, percent int) station.Event {
 	run := runAt(n, bay, 0)
 	run.Identity = nil
-	return station.Event{Kind: station.StepMoved, At: at(0), Run: run.ID, Bay: bay, Step: "flash", Progress: station.Progress{Done: percent * 1000, Total: 100_000}, Snap: run}
+	return station.Event{Kind: station.StepMoved, At: at(0), Run: run.ID, Bay: bay, Step: "flash", Progress: station.Progress{Done: percent * 1000, Total: 100_000}, Waits: station.WaitFlash, Snap: run}
+}
+
+// waitsFor is a step of the nth board that waits for something.
+func waitsFor(n int, bay, step string, what station.Wait) station.Event {
+	run := runAt(n, bay, 0)
+	run.Identity = nil
+	return station.Event{Kind: station.StepMoved, At: at(0), Run: run.ID, Bay: bay, Step: step, Waits: what, Snap: run}
 }
 
 func ended(n int, bay string, e station.Ending, reason string) station.Event {

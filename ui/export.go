@@ -9,8 +9,11 @@ import (
 // The export of the history: all Runs that the search finds, also those for which the list has no room.
 
 func (m Model) whyNoExport() string {
-	if m.o.Exporter == nil {
+	switch {
+	case m.o.Exporter == nil:
 		return m.t("why.noexport")
+	case m.operator.ID == "": // the audit log says who took the Runs out
+		return m.t("why.signin")
 	}
 	return ""
 }
@@ -19,9 +22,9 @@ func (m Model) exportCSV() (Model, tea.Cmd)  { return m, m.export(false) }
 func (m Model) exportJSON() (Model, tea.Cmd) { return m, m.export(true) }
 
 func (m Model) export(json bool) tea.Cmd {
-	q := m.history.query
+	q, operator := m.history.query, m.operator.ID
 	return m.ask(answerExport, func(ctx context.Context) tea.Msg {
-		path, runs, err := m.o.Exporter.Export(ctx, q.Text, q.Ending, json)
+		path, runs, err := m.o.Exporter.Export(ctx, operator, q.Text, q.Ending, json)
 		return exportMsg{path, runs, err}
 	})
 }

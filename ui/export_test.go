@@ -20,7 +20,7 @@ func TestTheHistoryIsExportedAsItIsFiltered(t *testing.T) {
 	d.key(":")
 	d.enters("json lines")
 	d.key("go")
-	d.asked(`export "WO-7" pass json false; export "WO-7" pass json true`)
+	d.asked(`export "WO-7" pass json false by op17; export "WO-7" pass json true by op17`)
 	if d.screen != screenHistory {
 		t.Error("the export from the palette left the history")
 	}
@@ -48,4 +48,14 @@ func TestAScreenWithoutFilesExportsNothing(t *testing.T) {
 	d.key("h")
 	d.key("go")
 	d.shows("this screen writes no files")
+}
+
+// The audit log says who took Runs out of the station.
+func TestAnExportNeedsAnOperator(t *testing.T) {
+	d := drive(t, 2, 120, 40, "en")
+	d.operator = Operator{}
+	d.key("h")
+	d.key("go")
+	d.shows("sign in first")
+	d.asked("")
 }

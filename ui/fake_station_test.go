@@ -136,8 +136,8 @@ func (s *fakeStation) Copy(_ context.Context, text string) (string, error) {
 	return "run.txt", s.note("copy %d lines", strings.Count(text, "\n"))
 }
 
-func (s *fakeStation) Export(_ context.Context, text string, ending station.Ending, json bool) (string, int, error) {
-	return "/copies/runs.csv", len(s.rows), s.note("export %q %s json %t", text, ending, json)
+func (s *fakeStation) Export(_ context.Context, operator, text string, ending station.Ending, json bool) (string, int, error) {
+	return "/copies/runs.csv", len(s.rows), s.note("export %q %s json %t by %s", text, ending, json, operator)
 }
 
 var testSteps = []string{"identify", "request", "check", "sign", "write", "reset", "read back", "handshake", "record"}

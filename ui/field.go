@@ -109,7 +109,7 @@ func (m Model) submit() (Model, tea.Cmd) {
 	found := m.o.Labels.Read(text)
 	switch {
 	case purpose == fieldSearch:
-		m.history.query.Text = text
+		m.history.query.Text = m.wholeDay(text)
 		return m.search()
 	case text == "":
 		return m, nil
@@ -124,7 +124,7 @@ func (m Model) submit() (Model, tea.Cmd) {
 	case fieldRaiseOrder:
 		return m.raiseOrder(text)
 	}
-	return m.switchOrder(text)
+	return m.switchOrder(text, false)
 }
 
 // pinKey does a key while the PIN is typed. A key that ends a scan forgets the text: only so is no part of a scan ever tried

@@ -18,7 +18,7 @@ var tokenMissing = reason.New("token-missing", "token missing")
 
 var (
 	update   = flag.Bool("update", false, "write the golden screens anew")
-	pictures = flag.String("pictures", "", "also draw each golden screen as SVG, in the dark theme, to a new file in this folder")
+	pictures = flag.String("pictures", "", "also draw each golden screen as SVG, in each colour scheme, to new files in this folder")
 )
 
 // Each screen, at each size and in each language, without colours: word and
@@ -126,6 +126,10 @@ func TestGoldenScreens(t *testing.T) {
 			for i := range d.bays {
 				d.send(EventMsg{flashing(i, d.bays[i].name, 12*i)})
 			}
+			for i, what := range []station.Wait{station.WaitPort, station.WaitBoard, station.WaitRead, station.WaitStart, station.WaitProof} {
+				d.send(EventMsg{waitsFor(3+i, d.bays[3+i].name, "flash", what)})
+			}
+			d.send(EventMsg{waitsFor(0, "1", "lock", station.WaitLock)})
 			cut := ended(1, "2", station.Fault, "needs-flash")
 			cut.Snap.Identity = nil
 			d.send(EventMsg{cut})
@@ -159,13 +163,21 @@ func TestGoldenScreens(t *testing.T) {
 					fits(t, d.View(), w, h)
 					golden(t, name, d.View())
 					if *pictures != "" {
-						d.theme = newTheme(SchemeDark, unicodeCharacters)
-						if err := os.WriteFile(filepath.Join(*pictures, name+".svg"), []byte(svg(d.canvas(nil))), 0o600); err != nil {
-							t.Fatal(err)
-						}
+						d.draws(name)
 					}
 				})
 			}
+		}
+	}
+}
+
+// draws draws the screen in each colour scheme.
+func (d *driver) draws(name string) {
+	d.t.Helper()
+	for scheme, terminal := range map[ColourScheme]terminalLook{SchemeDark: darkTerminal, SchemeLight: lightTerminal, SchemeContrast: darkTerminal, SchemeNone: darkTerminal} {
+		d.theme = newTheme(scheme, unicodeCharacters)
+		if err := os.WriteFile(filepath.Join(*pictures, fmt.Sprintf("%s-%s.svg", name, scheme)), []byte(svg(d.canvas(nil), terminal)), 0o600); err != nil {
+			d.t.Fatal(err)
 		}
 	}
 }

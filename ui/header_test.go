@@ -39,6 +39,16 @@ func TestAnEmptyBayAsksForWhatComesFirst(t *testing.T) {
 	}
 }
 
+// With a lost HSM no start is possible, so no tile asks for one.
+func TestAnEmptyBayWaitsWhileTheHSMIsAway(t *testing.T) {
+	d := drive(t, 4, 120, 40, "en")
+	d.facts.HSM.State = HSMAway
+	d.send(factsMsg{facts: d.facts})
+	if got := d.idleNext(1); got != "Wait: the line goes on by itself" {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestAClosedWorkOrderIsShownAsClosed(t *testing.T) {
 	d := drive(t, 4, 80, 24, "en")
 	d.facts.Order.Closed = "2026-11-22T14:00:00Z"

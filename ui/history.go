@@ -2,8 +2,10 @@ package ui
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -68,6 +70,22 @@ func (m Model) searchOlder() (Model, tea.Cmd) {
 	})
 }
 
+// wholeDay reads a day as the list shows it, such as 11-29, or as people in Germany write it, such as 29.11. or 29.11.2026. Without a
+// year it is the newest such day. Other texts stay as they are.
+func (m Model) wholeDay(text string) string {
+	german := strings.TrimSuffix(text, ".")
+	year := m.now.Year()
+	for layout, days := range map[string][]string{time.DateOnly: {fmt.Sprintf("%04d-%s", year, text), fmt.Sprintf("%04d-%s", year-1, text)},
+		"2.1.2006": {german, fmt.Sprintf("%s.%04d", german, year), fmt.Sprintf("%s.%04d", german, year-1)}} {
+		for _, written := range days {
+			if day, err := time.ParseInLocation(layout, written, m.now.Location()); err == nil && !day.After(m.now) {
+				return day.Format(time.DateOnly)
+			}
+		}
+	}
+	return text
+}
+
 // nextFilter goes through the endings: all, pass, reject, fault, aborted.
 func (m Model) nextFilter() (Model, tea.Cmd) {
 	order := []station.Ending{"", station.Pass, station.Reject, station.Fault, station.Aborted}
@@ -120,7 +138,7 @@ func (m Model) drawHistory(c *canvas, r rect) {
 		return
 	}
 	list, side := m.historyParts(historyBody(r))
-	m.drawRows(c, list)
+	m.drawRows(c, list, side.w > 0)
 	if side.w > 0 {
 		m.drawSide(c, side)
 	}
@@ -182,9 +200,13 @@ func (m Model) filterText() string {
 	return strings.Join(append(parts, count), m.theme.shapes.dot)
 }
 
-// drawRows draws the table. A wider terminal shows more columns.
-func (m Model) drawRows(c *canvas, r rect) {
-	columns := []column{{"history.at", 15, func(w Row) string { return m.local(w.At).Format("01-02 15:04:05") }},
+// drawRows draws the table. A wider terminal shows more columns. With the chosen Run beside it, the reason has the room of the seconds.
+func (m Model) drawRows(c *canvas, r rect, beside bool) {
+	at := "01-02 15:04:05"
+	if beside {
+		at = "01-02 15:04"
+	}
+	columns := []column{{"history.at", len(at) + 1, func(w Row) string { return m.local(w.At).Format(at) }},
 		{"history.bay", m.bayColumn(), func(w Row) string { return tail(w.Bay, 8, m.theme.shapes.ellipsis) }},
 		{"history.ending", m.endingColumn(), nil}, {"history.board", 9, func(w Row) string { return short(w.BoardID) }},
 		{"history.reason", 31, m.rowReason}, {"history.order", 14, func(w Row) string { return w.Order }},

@@ -110,8 +110,8 @@ type Copier interface {
 // Exporter writes Runs on record to a new file.
 type Exporter interface {
 	// Export writes the Runs with this part of a BoardID, a serial number or an order, and with this ending, as CSV or as JSON lines. It
-	// gives the path of the file and the number of Runs.
-	Export(ctx context.Context, text string, ending station.Ending, json bool) (path string, runs int, err error)
+	// puts the operator on record, and gives the path of the file and the number of Runs.
+	Export(ctx context.Context, operator, text string, ending station.Ending, json bool) (path string, runs int, err error)
 }
 
 // The types of the interfaces are defined in the packages that make their values.

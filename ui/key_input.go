@@ -15,15 +15,6 @@ import (
 // answer a question or begin the shift, and the second would start a bay.
 const repeats = 800 * time.Millisecond
 
-// pressedByLabel reports whether a label was made to press the go key, which came so long after another key. Ctrl-G is an octet that a label
-// can hold (BEL), and a slow scanner sends it like any other. The octets of F12 come together from a keyboard, and one by one from a scanner.
-func (m Model) pressedByLabel(msg tea.KeyPressMsg, after time.Duration) bool {
-	if _, control := octet(msg); control {
-		return after <= repeats
-	}
-	return after <= slow && m.keyboard.inPieces()
-}
-
 // keyPressed gives a key to the PIN, to a scan, to the open field, or to an action.
 func (m Model) keyPressed(msg tea.KeyPressMsg) (Model, tea.Cmd) {
 	at := m.readAt(msg)
@@ -32,7 +23,7 @@ func (m Model) keyPressed(msg tea.KeyPressMsg) (Model, tea.Cmd) {
 		if m.went = at; at.Sub(before) <= repeats {
 			return m.behindGo(at), nil
 		}
-		if m.pressedByLabel(msg, at.Sub(m.typed)) {
+		if m.mayBeOctets(msg) && at.Sub(m.typed) <= within { // the stop of a scan whose label was made to press keys
 			m.held = m.held.over(at)
 			return m.refuse(m.t("key.behind")), nil
 		}
@@ -55,7 +46,8 @@ func (m Model) behindGo(at time.Time) Model {
 	return m.refuse(m.t("key.behind"))
 }
 
-// mayBeOctets reports whether the octets of a label may have made this go key: BEL is Ctrl-G, and F12 is five octets.
+// mayBeOctets reports whether the octets of a label may have made this go key. Ctrl-G is an octet that a label can hold (BEL), and a slow
+// scanner sends it like any other. The five octets of F12 come together from a keyboard, and one by one from a scanner.
 func (m Model) mayBeOctets(msg tea.KeyPressMsg) bool {
 	_, control := octet(msg)
 	return control || m.keyboard.inPieces()

@@ -105,7 +105,7 @@ func TestTheBottleneckIsTheLongestBar(t *testing.T) {
 		d.key("n")
 		longest, marked := 0, 0
 		for _, line := range strings.Split(d.View(), "\n") {
-			length := strings.Count(line, "█")
+			length := strings.Count(line, "▄")
 			longest = max(longest, length)
 			if strings.Contains(line, "►") && !strings.Contains(line, "slowest") {
 				marked = length

@@ -272,6 +272,8 @@ func (m Model) answered(msg tea.Msg) (Model, tea.Cmd) {
 		}
 		m.facts.Order = msg.order
 		return m.say(m.t("said.order", m.clean(msg.order.ID))), m.askFacts()
+	case newOrderMsg:
+		return m.typeNewOrder(msg.id), nil
 	case unlockMsg:
 		return m.opened(msg)
 	case checkMsg:

@@ -13,14 +13,17 @@ import (
 // the right, the passes over time at the bottom.
 
 func (m Model) drawNumbers(c *canvas, r rect) {
-	c.put(r.x+1, r.y, r.w, strong, m.t("numbers.title", clockTime(m.shift.began)))
-	c.right(r.x+r.w-1, r.y, r.w/2, dim, m.health())
+	title := m.t("numbers.title", m.shift.began.Format("15:04"))
+	c.put(r.x+1, r.y, r.w, strong, title)
+	c.right(r.x+r.w-1, r.y, r.w-width(title)-3, dim, m.health())
 	m.drawRate(c, r.x+1, r.y+1, r.w-2)
 	half, rows := r.w/2, r.h-9
 	if rows < leastEndings { // the endings come before the spark
 		rows = r.h - 5
 	} else {
-		m.drawSpark(c, r.x+1, r.y+r.h-3, r.w-2)
+		high := m.sparkRows(rows)
+		m.drawSpark(c, rect{r.x + 1, r.y + r.h - 2 - high, r.w - 2, high})
+		rows -= high - 1
 	}
 	m.drawEndings(c, rect{r.x + 1, r.y + 5, half - 2, rows})
 	m.drawStepTimes(c, rect{r.x + half, r.y + 5, half - 1, rows})
@@ -119,24 +122,36 @@ func (m Model) drawStepTimes(c *canvas, r rect) {
 		if longest > 0 {
 			length = int(time.Duration(max(0, r.w-24)) * sum.mean() / longest)
 		}
-		c.put(r.x+24, y, r.w-24, s, strings.Repeat(string(m.theme.shapes.full), length))
+		c.put(r.x+24, y, r.w-24, s, strings.Repeat(string(m.theme.shapes.thin), length))
 	}
 }
 
-func (m Model) drawSpark(c *canvas, x, y, w int) {
-	c.put(x, y, w, strong, m.t("numbers.spark"))
-	counts := m.shift.spark(m.now, w)
+// sparkRows is the height of the passes over time, 1 to 6 rows, where there are rows for endings and reasons and steps.
+func (m Model) sparkRows(rows int) int {
+	if m.theme.shapes.spark[len(m.theme.shapes.spark)-1] != m.theme.shapes.full {
+		return 1 // characters that do not fill their cell cannot stand on each other
+	}
+	return max(1, min(6, rows-1-max(len(m.o.Steps), leastEndings+len(m.shift.ranked()))))
+}
+
+// drawSpark draws the passes over time in a title and r.h rows. A time without a pass has the lowest mark.
+func (m Model) drawSpark(c *canvas, r rect) {
+	c.put(r.x, r.y, r.w, strong, m.t("numbers.spark"))
+	counts := m.shift.spark(m.now, r.w)
 	most := max(1, slices.Max(append(counts, 0)))
 	marks := m.theme.shapes.spark
-	var line strings.Builder
-	for _, count := range counts {
-		if count == 0 {
-			line.WriteRune(marks[0])
-			continue
+	for row := range r.h {
+		var line strings.Builder
+		for _, count := range counts {
+			switch level := count*(len(marks)*r.h-1)/most - row*len(marks); {
+			case row > 0 && level < 0:
+				line.WriteRune(' ')
+			default:
+				line.WriteRune(marks[min(max(0, level), len(marks)-1)])
+			}
 		}
-		line.WriteRune(marks[count*(len(marks)-1)/most])
+		c.put(r.x, r.y+r.h-row, r.w, passText, line.String())
 	}
-	c.put(x, y+1, w, passText, line.String())
 }
 
 // tookOf finds the time of a step that has ended.

@@ -112,7 +112,7 @@ func TestTimesOnRecordAreShownInTheTimeZoneOfTheScreen(t *testing.T) {
 	d.send(EventMsg{again})
 	d.shows("this board was done at 16:01: take it out")
 	d.key("h")
-	d.shows("11-22 16:01:00")
+	d.shows("11-22 16:01 ")
 	d.key("enter")
 	d.shows("16:01:01")
 }

@@ -3,12 +3,14 @@ package ui
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
 
+	"hallmark/station"
 	"hallmark/station/operate"
 )
 
@@ -172,6 +174,33 @@ func (m Model) whyNoOrderNow() string {
 func (m Model) typeAgain(purpose fieldPurpose, text, wrong string) Model {
 	m.field = &field{purpose: purpose, text: []rune(text)}
 	return m.refuse(wrong)
+}
+
+// switchOrder takes a work order for the next Runs. With opening, the panel for a new work order comes back with an id that was never
+// opened: the paper of a new work order has its label already, and the person only adds the number of boards.
+func (m Model) switchOrder(id string, opening bool) (Model, tea.Cmd) {
+	if why := m.whyNotOrder(); why != "" {
+		return m.refuse(why), nil
+	}
+	operator := m.operator.ID
+	return m, m.ask(answerSoon, func(ctx context.Context) tea.Msg {
+		order, err := m.o.Orders.Switch(ctx, id, operator)
+		if opening && errors.Is(err, station.ErrUnknownOrder) {
+			return newOrderMsg{id}
+		}
+		return orderMsg{order, err}
+	})
+}
+
+// A newOrderMsg says that the work order of a label was never opened.
+type newOrderMsg struct{ id string }
+
+// typeNewOrder opens the panel for a new work order with its id, unless the person types or is asked something else by now.
+func (m Model) typeNewOrder(id string) Model {
+	if m.field == nil && m.dialog == nil {
+		m.field = &field{purpose: fieldOpenOrder, text: []rune(id + " ")}
+	}
+	return m
 }
 
 // openOrder opens a work order from "ID QUOTA", and takes it for the next Runs.

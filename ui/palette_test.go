@@ -105,6 +105,20 @@ func TestAWorkOrderIsOpenedRaisedAndClosedFromThePalette(t *testing.T) {
 	d.asked("order.open WO-9 20 by op17; order WO-9 by op17; order.raise WO-9 30 by op17; order.close WO-9 0 by op17")
 }
 
+// The label of a work order that is not open yet fills the panel: the person only adds the number of boards.
+func TestALabelFillsThePanelOfANewWorkOrder(t *testing.T) {
+	d := drive(t, 4, 120, 40, "en")
+	d.key(":")
+	d.enters("open a work order")
+	d.key("go")
+	d.types("WO-9\r", 5*time.Millisecond, -1)
+	d.shows("► WO-9 _")
+	d.later(time.Second)
+	d.enters("20")
+	d.key("go")
+	d.asked("order.open WO-9 20 by op17; order WO-9 by op17")
+}
+
 // A label that is scanned while the palette is open does what it does elsewhere, and no command.
 func TestAScanIntoThePaletteIsAScan(t *testing.T) {
 	d := drive(t, 4, 120, 40, "en")
@@ -129,6 +143,27 @@ func TestALabelWithCtrlGDoesNothing(t *testing.T) {
 	}
 }
 
+// A scan may stop for as long as `within`, so Ctrl-G in such a stop is the octet of its label, wherever the label has it.
+func TestCtrlGInAStopOfAScanDoesNothing(t *testing.T) {
+	for _, label := range []string{"3", "1", "12", "OP", "x", "u", "X", ":start all", "oWO-4712"} {
+		for _, stop := range []time.Duration{300, 850, 1000, 1400, 1500} {
+			d := drive(t, 4, 120, 40, "en")
+			d.send(EventMsg{running1(1, "1", 3)})
+			d.later(forget)
+			for _, r := range label {
+				d.later(200 * time.Millisecond)
+				d.send(pressOf(r))
+			}
+			d.later(stop * time.Millisecond)
+			d.send(tea.KeyPressMsg{Code: 'g', Mod: tea.ModCtrl})
+			if said := d.station.said(); said != "" {
+				t.Errorf("%q with a stop of %d ms: asked for %q", label, stop, said)
+			}
+			d.shows("right behind another key")
+		}
+	}
+}
+
 // A person who is fast is told why, and presses Ctrl-G again.
 func TestCtrlGRightBehindAnotherKeyIsPressedAgain(t *testing.T) {
 	d := drive(t, 4, 120, 40, "en")
@@ -137,7 +172,7 @@ func TestCtrlGRightBehindAnotherKeyIsPressedAgain(t *testing.T) {
 	d.later(400 * time.Millisecond)
 	d.send(ctrlG)
 	d.shows("right behind another key")
-	d.later(time.Second)
+	d.later(2 * time.Second)
 	d.send(ctrlG)
 	d.asked("start 2 by op17 for WO-4711")
 }
@@ -219,7 +254,7 @@ func TestCtrlGAloneConfirms(t *testing.T) {
 	d := drive(t, 4, 120, 40, "en")
 	d.send(EventMsg{running1(1, "1", 3)})
 	d.key("x")
-	d.later(time.Second)
+	d.later(within + time.Millisecond)
 	d.send(tea.KeyPressMsg{Code: 'g', Mod: tea.ModCtrl})
 	d.asked("stop 1 by op17")
 }

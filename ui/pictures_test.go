@@ -53,7 +53,7 @@ func TestThePicturesOfTheOperatorsPageAreCurrent(t *testing.T) {
 			d.theme = newTheme(SchemeDark, unicodeCharacters)
 			picture.scene(d)
 			path := filepath.Join("..", "docs", "pictures", name+".svg")
-			got := svg(d.canvas(nil))
+			got := svg(d.canvas(nil), darkTerminal)
 			if err := xml.Unmarshal([]byte(got), new(struct{})); err != nil {
 				t.Fatalf("the picture is no XML: %v", err)
 			}
@@ -104,14 +104,16 @@ const (
 
 // An appearance is how a style is drawn.
 type appearance struct {
-	front, back string // colours; back is empty for the background of the terminal
-	bold        bool
+	front, back      string // colours; back is empty for the background of the terminal
+	bold, underlined bool
 }
 
-const (
-	terminalFront = "#d4d8de"
-	terminalBack  = "#14171c"
-	faintFront    = "#8b929c"
+// A terminalLook has the colours of text without a style.
+type terminalLook struct{ front, back, faint string }
+
+var (
+	darkTerminal  = terminalLook{"#d4d8de", "#14171c", "#8b929c"}
+	lightTerminal = terminalLook{"#14171c", "#ffffff", "#5c6570"}
 )
 
 // colours are those of a terminal: black, red, green, yellow, blue, magenta, cyan, white, and the same bright.
@@ -119,17 +121,19 @@ var colours = [16]string{"#14171c", "#c93037", "#3fae5a", "#e0a92e", "#2f62b5", 
 	"#5c6570", "#ff6b70", "#6fdc8c", "#ffd666", "#6ea3ff", "#d68ae0", "#86e5f0", "#ffffff"}
 
 // appearanceOf reads the escape sequence of a style (ECMA-48, SGR).
-func appearanceOf(code string) appearance {
-	l := appearance{front: terminalFront}
+func appearanceOf(code string, terminal terminalLook) appearance {
+	l := appearance{front: terminal.front}
 	for _, word := range strings.Split(strings.TrimSuffix(strings.TrimPrefix(code, "\x1b["), "m"), ";") {
 		n, _ := strconv.Atoi(word)
 		switch {
 		case n == 1:
 			l.bold = true
 		case n == 2:
-			l.front = faintFront
+			l.front = terminal.faint
+		case n == 4:
+			l.underlined = true
 		case n == 7:
-			l.front, l.back = terminalBack, terminalFront
+			l.front, l.back = terminal.back, terminal.front
 		case n >= 30 && n < 38:
 			l.front = colours[n-30]
 		case n >= 40 && n < 48:
@@ -144,13 +148,13 @@ func appearanceOf(code string) appearance {
 }
 
 // svg draws a canvas. Frames and blocks are drawn as lines and rectangles, because fonts leave gaps between them.
-func svg(c *canvas) string {
+func svg(c *canvas, terminal terminalLook) string {
 	var b strings.Builder
 	w, h := c.w*cellWidth, c.h*cellHeight
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="-8 -8 %d %d">
 <style>text{font:15px "DejaVu Sans Mono","Liberation Mono",Consolas,Menlo,monospace;white-space:pre}.b{font-weight:bold}</style>
 <rect x="-8" y="-8" width="%d" height="%d" rx="6" fill="%s"/>
-`, w+16, h+16, w+16, h+16, w+16, h+16, terminalBack)
+`, w+16, h+16, w+16, h+16, w+16, h+16, terminal.back)
 	for y := range c.h {
 		row := c.cells[y*c.w : (y+1)*c.w]
 		for x := 0; x < len(row); {
@@ -158,7 +162,7 @@ func svg(c *canvas) string {
 			for end < len(row) && row[end].s == row[x].s {
 				end++
 			}
-			svgRun(&b, x, y, row[x:end], appearanceOf(c.theme.codes[row[x].s]))
+			svgRun(&b, x, y, row[x:end], appearanceOf(c.theme.codes[row[x].s], terminal))
 			x = end
 		}
 	}
@@ -207,6 +211,9 @@ func svgText(b *strings.Builder, x, y int, text string, l appearance) {
 	class := ""
 	if l.bold {
 		class = ` class="b"`
+	}
+	if l.underlined {
+		class += ` text-decoration="underline"`
 	}
 	var escaped strings.Builder
 	_ = xml.EscapeText(&escaped, []byte(text)) // a Builder takes everything

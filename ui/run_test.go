@@ -12,6 +12,7 @@ import (
 
 	"hallmark/fixtures/pty"
 	"hallmark/station"
+	"hallmark/ui/catalogue"
 )
 
 // A terminal fails the test if the screen does not show the expected text in time.
@@ -78,7 +79,7 @@ func TestAShiftOnATerminal(t *testing.T) {
 	term.typeText("WO-4712\r") // a scan
 	term.waitFor("Work order WO-4712")
 	term.typeText("3")
-	time.Sleep(repeats)
+	time.Sleep(within + 100*time.Millisecond)
 	term.typeText("\a") // Ctrl-G, on a terminal without function keys
 	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(s.said(), "start 3 by op17"); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -167,5 +168,20 @@ func restoredInput(t *testing.T, term *terminal) {
 	}
 	if state.Lflag&unix.ECHO == 0 || state.Lflag&unix.ICANON == 0 {
 		t.Error("the terminal is still raw")
+	}
+}
+
+// Each wait of the engine has a text in each language, which fits into the smallest tile.
+func TestEachWaitHasAShortText(t *testing.T) {
+	for _, language := range catalogue.Languages() {
+		texts, err := catalogue.Load(language)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, what := range []station.Wait{station.WaitPort, station.WaitBoard, station.WaitRead, station.WaitFlash, station.WaitStart, station.WaitProof, station.WaitLock, station.WaitState} {
+			if key := "wait." + string(what); !texts.Has(key) || width(texts.Text(key)) > 18 {
+				t.Errorf("%s: %s is %q", language, key, texts.Text(key))
+			}
+		}
 	}
 }

@@ -20,6 +20,7 @@ func (m Model) scanned(l label.Label) (Model, tea.Cmd) {
 	if m.dialog != nil {
 		return m.refuse(m.t("scan.dialog")), nil
 	}
+	opening := m.field != nil && m.field.purpose == fieldOpenOrder
 	m.field, m.helpShown = nil, false // so that nothing covers the answer
 	if why := m.whyNoLabel(l); why != "" {
 		return m.refuse(why), nil
@@ -28,7 +29,7 @@ func (m Model) scanned(l label.Label) (Model, tea.Cmd) {
 	case label.Badge:
 		return m.signIn(l.Text)
 	case label.Order:
-		return m.switchOrder(l.Text)
+		return m.switchOrder(l.Text, opening)
 	case label.Bay:
 		return m.scannedBay(l.Text)
 	case label.Serial:

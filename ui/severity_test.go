@@ -134,3 +134,37 @@ func TestAFewBaysFillALargeScreen(t *testing.T) {
 		}
 	}
 }
+
+// Engineering asks for the board of a stopped bay; a bay that is out of work shows no ending of an earlier board.
+func TestAStoppedTileNamesItsBoardAndASkippedTileIsCalm(t *testing.T) {
+	d := drive(t, 2, 120, 40, "en")
+	d.theme = newTheme(SchemeDark, unicodeCharacters)
+	allEnd(d, station.Reject, "clone")
+	d.facts.Bays = []BayFacts{{Name: "1", Stopped: "clone"}, {Name: "2", Skipped: "jig"}}
+	d.send(factsMsg{facts: d.facts})
+	c := d.canvas(nil)
+	places := d.arrange(d.body())
+	if at := places.bayRect(d.body(), 0); !strings.Contains(textIn(c.cells), d.bays[0].boardID()) {
+		t.Errorf("the stopped tile at %v does not have its board %s:\n%s", at, d.bays[0].boardID(), d.View())
+	}
+	if at := places.bayRect(d.body(), 1); c.cells[at.y*c.w+at.x].s != plain {
+		t.Errorf("the frame of the skipped tile has the style %d", c.cells[at.y*c.w+at.x].s)
+	}
+}
+
+// A BoardID is in a tile as a whole or not at all: half of a number looks like another number.
+func TestNoNumberOfATileIsCut(t *testing.T) {
+	for h := 16; h <= 50; h++ {
+		d := drive(t, 8, 112, h, "en")
+		allEnd(d, station.Reject, "clone")
+		d.facts.Bays = []BayFacts{{Name: "1", Stopped: "clone"}}
+		d.send(factsMsg{facts: d.facts})
+		screen := d.View()
+		for i := range d.bays {
+			half := (len(d.bays[i].boardID()) + 1) / 2
+			if first, second := d.bays[i].boardID()[:half+1], d.bays[i].boardID()[half+1:]; strings.Contains(screen, first) != strings.Contains(screen, second) {
+				t.Errorf("112x%d: bay %d has one half of %s:\n%s", h, i+1, d.bays[i].boardID(), screen)
+			}
+		}
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"hallmark/fixtures/pty"
+	"hallmark/ui/catalogue"
 )
 
 // A serial console does not answer. A program that asks the terminal at its start has to wait, and loses the text that is
@@ -103,5 +104,56 @@ func TestAnswersThatNobodyAskedForAreNoKeysAndChangeNothing(t *testing.T) {
 	restored(t, term)
 	if written := term.Seen(0); strings.Contains(written, "\x1b[?2026h") || strings.Contains(written, "\x1b[?2027h") {
 		t.Error("an answer that was typed changed how the screen is drawn")
+	}
+}
+
+// Each view fits each kind of terminal, shows only characters that its font has, and sends colours only to a terminal that has them.
+func TestEachViewOnEachKindOfTerminal(t *testing.T) {
+	console := " ▀▄█─│┌┐└┘═║╔╗╚╝░" // beside ISO 8859-1
+	sgr := regexp.MustCompile("\x1b\\[[0-9;]*m")
+	for _, terminal := range []struct {
+		kind, locale string
+		colours      bool
+		can          func(r rune) bool
+	}{
+		{"linux", "C.UTF-8", true, func(r rune) bool { return r <= 0xff || strings.ContainsRune(console, r) }},
+		{"vt100", "C", false, func(r rune) bool { return r <= 0x7e }},
+		{"vt220", "C", false, func(r rune) bool { return r <= 0x7e }},
+		{"screen", "C.UTF-8", true, func(r rune) bool { return true }},
+		{"xterm-256color", "C", true, func(r rune) bool { return r <= 0x7e }},
+	} {
+		getenv := func(name string) string {
+			return map[string]string{"TERM": terminal.kind, "LC_ALL": terminal.locale}[name]
+		}
+		for _, language := range catalogue.Languages() {
+			for _, size := range [][2]int{{40, 10}, {60, 16}, {80, 24}, {120, 40}, {200, 50}} {
+				s := newFakeStation()
+				o := options(t, s, 32, language)
+				d := open(t, s, o, size[0], size[1])
+				scheme := SchemeNone
+				if hasColours(getenv) {
+					scheme = SchemeDark
+				}
+				d.theme = newTheme(scheme, charactersOf(!UTF8Locale(getenv), terminal.kind))
+				d.screen, d.checks.done, d.operator = screenDashboard, true, s.badges["OP-17"]
+				for _, e := range mixed(32) {
+					d.send(EventMsg{e})
+				}
+				for _, key := range []string{"", "h", "esc", "n", "esc", "l", "esc", "d", "esc", "enter", "esc", "?", "esc", ":", "esc", "o", "esc", "q", "esc"} {
+					d.key(key)
+					screen := d.View()
+					text := sgr.ReplaceAllString(screen, "")
+					fits(t, text, size[0], size[1])
+					if scheme == SchemeNone && text != screen || terminal.colours != (scheme != SchemeNone) {
+						t.Fatalf("%s: colours %q after %q", terminal.kind, scheme, key)
+					}
+					for _, r := range text {
+						if r != '\n' && !terminal.can(r) {
+							t.Fatalf("%s, %s, %v: after %q the screen has %q:\n%s", terminal.kind, language, size, key, r, text)
+						}
+					}
+				}
+			}
+		}
 	}
 }

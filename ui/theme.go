@@ -39,6 +39,7 @@ type shapes struct {
 	ellipsis           string
 	frame, chosenFrame border
 	full, empty        rune // of a bar
+	thin               rune // of a bar that is one of several below each other
 	done, now, todo    rune // of a step
 	ending             map[station.Ending]rune
 	next               string
@@ -58,7 +59,7 @@ type border struct {
 func unicodeShapes() shapes {
 	return shapes{
 		ellipsis: "…", frame: border{'─', '│', [4]rune{'┌', '┐', '└', '┘'}}, chosenFrame: border{'═', '║', [4]rune{'╔', '╗', '╚', '╝'}},
-		full: '█', empty: '░', done: '●', now: '►', todo: '○', next: "→ ",
+		full: '█', empty: '░', thin: '▄', done: '●', now: '►', todo: '○', next: "→ ",
 		ending: map[station.Ending]rune{station.Pass: '✓', station.Reject: '✗', station.Fault: '▲', station.Aborted: '■'},
 		half:   [4]rune{' ', '▀', '▄', '█'}, quarters: [16]rune([]rune(" ▘▝▀▖▌▞▛▗▚▐▜▄▙▟█")), spark: []rune("▁▂▃▄▅▆▇█"), cursor: '►', dot: " · ", none: "—",
 	}
@@ -67,7 +68,7 @@ func unicodeShapes() shapes {
 func asciiShapes() shapes {
 	return shapes{
 		ellipsis: "~", frame: border{'-', '|', [4]rune{'+', '+', '+', '+'}}, chosenFrame: border{'=', '#', [4]rune{'#', '#', '#', '#'}},
-		full: '#', empty: '.', done: '*', now: '>', todo: '.', next: "> ",
+		full: '#', empty: '.', thin: '=', done: '*', now: '>', todo: '.', next: "> ",
 		ending: map[station.Ending]rune{station.Pass: '+', station.Reject: 'X', station.Fault: '!', station.Aborted: '#'},
 		spark:  []rune("_.-=+*%#"), cursor: '>', dot: " | ", none: "-",
 	}
@@ -145,7 +146,10 @@ func newTheme(scheme ColourScheme, c charset) *theme {
 		return l
 	}
 	for s, shown := range palettes[scheme]() {
-		if style(s) != plain {
+		if style(s) == dim && c == consoleCharacters {
+			continue // the console of Linux draws faint text in a dark grey that nobody can read
+		}
+		if style(s) != plain && len(shown) > 0 {
 			l.codes[s] = shown.String()
 		}
 	}
@@ -188,24 +192,33 @@ func on(front, back ansi.BasicColor) ansi.Style {
 // in is a coloured text.
 func in(front ansi.BasicColor) ansi.Style { return ansi.NewStyle().Bold().ForegroundColor(front) }
 
-// darkPalette uses the sixteen colours that every terminal has and every theme keeps readable.
+// onYellow is a black text on bright yellow. The yellow before it is for terminals without bright backgrounds, such as the console
+// of Linux; in many themes it is a brown on which black text has too little contrast.
+func onYellow() ansi.Style { return on(ansi.Black, ansi.Yellow).BackgroundColor(ansi.BrightYellow) }
+
+// inBright is a text in a bright colour. The dark colour before it is for terminals that have eight colours.
+func inBright(dark, bright ansi.BasicColor) ansi.Style { return in(dark).ForegroundColor(bright) }
+
+// darkPalette uses the sixteen colours that every terminal has. A test measures the contrast of each style.
 func darkPalette() [styles]ansi.Style {
 	return [styles]ansi.Style{
 		dim: ansi.NewStyle().Faint(), strong: ansi.NewStyle().Bold(),
-		bar: on(ansi.BrightWhite, ansi.Blue), barAlarm: on(ansi.BrightWhite, ansi.Red), barWarn: on(ansi.Black, ansi.Yellow),
+		bar: on(ansi.BrightWhite, ansi.Blue), barAlarm: on(ansi.BrightWhite, ansi.Red), barWarn: onYellow(),
 		running: in(ansi.Cyan), passed: on(ansi.Black, ansi.Green), rejected: on(ansi.BrightWhite, ansi.Red),
-		faulted: on(ansi.Black, ansi.Yellow), aborted: on(ansi.Black, ansi.White),
-		passText: in(ansi.Green), rejectText: in(ansi.Red), faultText: in(ansi.Yellow), abortText: in(ansi.White),
+		faulted: onYellow(), aborted: on(ansi.Black, ansi.White),
+		passText: in(ansi.Green), rejectText: inBright(ansi.Red, ansi.BrightRed), faultText: inBright(ansi.Yellow, ansi.BrightYellow), abortText: in(ansi.White),
 		chosen: ansi.NewStyle().Reverse(true), keycap: in(ansi.Cyan),
 	}
 }
 
-// lightPalette has no yellow and no cyan text, because nobody can read these on white.
+// lightPalette has no yellow, green and cyan text, because nobody can read these on white. Bad endings have their colour behind them,
+// and a Pass is bold.
 func lightPalette() [styles]ansi.Style {
 	p := darkPalette()
 	p[dim] = ansi.NewStyle()
 	p[running], p[keycap] = in(ansi.Blue), in(ansi.Blue)
-	p[faultText], p[abortText] = on(ansi.Black, ansi.Yellow), ansi.NewStyle().Underline(true)
+	p[passText], p[rejectText], p[faultText] = ansi.NewStyle().Bold(), p[rejected], p[faulted]
+	p[abortText] = ansi.NewStyle().Underline(true)
 	return p
 }
 

@@ -19,6 +19,9 @@ func (m Model) drawTile(c *canvas, r rect, i int) {
 	if b.ended() {
 		s = frameStyle(b.run.Ending)
 	}
+	if b.facts.Skipped != "" && !b.busy() {
+		s = plain // a bay that is out of work shows its reason, and not its last ending
+	}
 	if b.facts.Stopped != "" || b.facts.WrongLabel != "" && !b.busy() {
 		s = rejected
 	}
@@ -107,7 +110,7 @@ func (m Model) drawSkipped(c *canvas, r rect, b *bay) {
 	}
 }
 
-// drawRunning shows the progress of a Run: the step in words, a bar of steps, the time.
+// drawRunning shows the progress of a Run: the step in words, a bar of steps, the time, and what the step waits for.
 // A tile that is high enough lists all steps, or those before and after the running one.
 func (m Model) drawRunning(c *canvas, r rect, b *bay) {
 	y := r.y
@@ -122,8 +125,15 @@ func (m Model) drawRunning(c *canvas, r rect, b *bay) {
 	count := strings.TrimSpace(fmt.Sprintf("%d/%d %s", b.step+1, len(m.o.Steps), m.secondKey(b.run.Purpose)))
 	c.put(r.x, y+1, r.w, plain, count)
 	c.right(r.x+r.w, y+1, r.w-width(count)-1, strong, elapsed(m.now.Sub(b.run.Started).Seconds()))
+	y += 2
 	if retries := retriesOf(&b.run); retries > 0 {
-		c.put(r.x, y+2, r.w, faultText, m.t("tile.retries", retries))
+		c.put(r.x, y, r.w, faultText, m.t("tile.retries", retries))
+		y++
+	}
+	if y < r.y+r.h {
+		for n, line := range wrap(m.waitText(b), r.w, r.y+r.h-y, m.theme.shapes.ellipsis) {
+			c.put(r.x, y+n, r.w, plain, line)
+		}
 	}
 }
 

@@ -18,7 +18,7 @@ type verdict struct {
 	body   style // of the texts
 	loud   bool  // the whole tile has the style of the area
 	head   [2]string
-	facts  []string
+	facts  [][]string // numbers, each in its rows
 	why    string
 	next   string
 	second style // of why
@@ -82,7 +82,7 @@ func (m Model) drawEnded(c *canvas, r rect, i int) {
 
 // identity gives the whole BoardID and the serial number of the certificate, each in one row or in two. A number that needs more is
 // left out: the beginning of a BoardID is in the title, and a part of a serial number helps nobody.
-func (m Model) identity(b *bay, columns int) (rows []string) {
+func (m Model) identity(b *bay, columns int) (all [][]string) {
 	var numbers []string
 	if b.boardID() != "" {
 		numbers = append(numbers, b.boardID())
@@ -94,12 +94,23 @@ func (m Model) identity(b *bay, columns int) (rows []string) {
 		half := (len(number) + 1) / 2
 		switch {
 		case width(number) <= columns:
-			rows = append(rows, number)
+			all = append(all, []string{number})
 		case half+1 <= columns:
-			rows = append(rows, number[:half+1], number[half+1:])
+			all = append(all, []string{number[:half+1], number[half+1:]})
 		}
 	}
-	return rows
+	return all
+}
+
+// firstOf gives the rows of the first numbers that fit as a whole.
+func firstOf(numbers [][]string, rows int) (lines []string) {
+	for _, number := range numbers {
+		if len(lines)+len(number) > rows {
+			break
+		}
+		lines = append(lines, number...)
+	}
+	return lines
 }
 
 // kind says in one word what a Pass did for its board.
@@ -113,7 +124,7 @@ func (m Model) kind(o station.Outcome) string {
 // drawStopped shows a stopped bay. It is the loudest tile, because somebody has to come.
 func (m Model) drawStopped(c *canvas, r rect, b *bay) {
 	m.drawVerdict(c, r, verdict{word: m.t("tile.stop"), shape: m.theme.shapes.full, size: largest(m.t("tile.stop"), r.w, planEnded(r.w, r.h).word, m.theme.shapes),
-		area: rejected, body: rejected, second: rejected, loud: true, why: m.stoppedText(b), next: m.t("next.engineering")})
+		area: rejected, body: rejected, second: rejected, loud: true, why: m.stoppedText(b), facts: m.identity(b, r.w), next: m.t("next.engineering")})
 }
 
 // sizeOf is how large the word of an ending may be in a tile. A Pass is never larger than what somebody has to act on.
@@ -136,7 +147,7 @@ func (m Model) drawVerdict(c *canvas, r rect, v verdict) {
 	rows := planEnded(r.w, r.h)
 	next := wrap(m.theme.shapes.next+v.next, r.w, rows.next, m.theme.shapes.ellipsis)
 	why := wrap(v.why, r.w, rows.why, m.theme.shapes.ellipsis)
-	v.facts = v.facts[:max(0, min(len(v.facts), r.h-rows.head-rows.word-len(why)-len(next)))]
+	facts := firstOf(v.facts, r.h-rows.head-rows.word-len(why)-len(next))
 	y, bottom := r.y, r.y+r.h-len(next)
 	if rows.head > 0 {
 		s := v.area // so that the word does not touch the background above it
@@ -145,14 +156,14 @@ func (m Model) drawVerdict(c *canvas, r rect, v verdict) {
 		c.put(r.x, y, r.w-width(v.head[1])-1, s, v.head[0])
 		y++
 	}
-	band := min(rows.word+2, bottom-y-len(why)-len(v.facts))
+	band := min(rows.word+2, bottom-y-len(why)-len(facts))
 	m.drawBand(c, rect{r.x, y, r.w, band}, v)
 	y += band
 	for n, line := range why {
 		c.put(r.x, y+n, r.w, v.second, line)
 	}
-	for n, fact := range v.facts {
-		c.put(r.x, bottom-len(v.facts)+n, r.w, v.body, fact)
+	for n, fact := range facts {
+		c.put(r.x, bottom-len(facts)+n, r.w, v.body, fact)
 	}
 	s := strong
 	if v.loud {
@@ -175,11 +186,19 @@ func (m Model) drawBand(c *canvas, r rect, v verdict) {
 	for n, line := range large {
 		c.centre(r.x, top+n, r.w, v.area, line)
 	}
-	if r.h >= len(large)+2 {
-		c.fill(r.x, r.y, r.w, 1, v.area, v.shape)
-		c.fill(r.x, r.y+r.h-1, r.w, 1, v.area, v.shape)
+	upper, lower := v.shape, v.shape
+	if v.shape == m.theme.shapes.full && r.h < len(large)+4 { // half of the row stays free, so that the bars do not touch the letters
+		upper, lower = m.theme.shapes.half[1], m.theme.shapes.half[2]
 	}
-	if side := (r.w - width(large[0])) / 2; side >= 2 {
+	if r.h >= len(large)+2 && upper != 0 {
+		c.fill(r.x, r.y, r.w, 1, v.area, upper)
+		c.fill(r.x, r.y+r.h-1, r.w, 1, v.area, lower)
+	}
+	side, least := (r.w-width(large[0]))/2, 2
+	if v.shape == m.theme.shapes.ending[station.Aborted] {
+		least = 3 // a block close to a letter looks like a part of the letter
+	}
+	if side >= least {
 		c.fill(r.x, r.y, 1, r.h, v.area, v.shape)
 		c.fill(r.x+r.w-1, r.y, 1, r.h, v.area, v.shape)
 	}

@@ -337,6 +337,14 @@ func (m Model) stepName(i int) string {
 	return m.stepText(m.o.Steps[i])
 }
 
+// waitText says what the running step waits for; empty: it does not say.
+func (m Model) waitText(b *bay) string {
+	if key := "wait." + string(b.waits); m.o.Texts.Has(key) {
+		return m.t(key)
+	}
+	return ""
+}
+
 // nowText names the running step of a bay, with its progress if the step says how far it is.
 func (m Model) nowText(b *bay) string {
 	if b.moved.Total <= 0 {

@@ -58,11 +58,15 @@ func (s *File) mapping(key string, node ast.Node, t reflect.Type) ast.Node {
 		return s.refuse(key, node, "keys with values", wanted(t))
 	}
 	var known []*ast.MappingValueNode
+	there := map[string]int{} // line of each key of this section
+	for _, pair := range pairs(node) {
+		there[pair.Key.GetToken().Value] = pair.Key.GetToken().Position.Line
+	}
 	for _, pair := range pairs(node) {
 		at := pair.Key.GetToken()
 		inner, is := fieldOf(t, at.Value)
 		if !is {
-			s.unknown(key, at.Value, at.Position.Line, t)
+			s.unknown(key, at.Value, there, t)
 			continue
 		}
 		name := Below(key, at.Value)
@@ -86,12 +90,16 @@ func Below(section, key string) string {
 	return section + "." + key
 }
 
-// unknown refuses a key that the section does not have. The key that was meant has no value then.
-func (s *File) unknown(section, key string, line int, t reflect.Type) {
-	s.errs = append(s.errs, fmt.Errorf("%s:%d: %w %q%s", s.name, line, ErrUnknownKey, key, keyHint(key, t, s.into)))
-	if meant := nearest(key, ownKeysOf(t)); meant != "" {
+// unknown refuses a key that the section does not have. there has the line of each key of the section. The key that was meant has no value
+// then, unless it is there, too.
+func (s *File) unknown(section, key string, there map[string]int, t reflect.Type) {
+	hint, meant := keyHint(key, t, s.into), nearest(key, ownKeysOf(t))
+	if line, both := there[meant]; both {
+		hint = fmt.Sprintf("; it looks like %q, which is there in line %d: delete one of the two lines", meant, line)
+	} else if meant != "" {
 		s.wrong[Below(section, meant)] = true
 	}
+	s.errs = append(s.errs, fmt.Errorf("%s:%d: %w %q%s", s.name, there[key], ErrUnknownKey, key, hint))
 }
 
 func (s *File) sequence(key string, list *ast.SequenceNode, t reflect.Type) ast.Node {

@@ -87,6 +87,21 @@ func (s Selection) Only(dir string) (serial Serial, err error) {
 	return serial, nil
 }
 
+// Alone refuses a probe beside another one of its kind, for a programmer that does not say which one it took. A probe that is not on USB is alone.
+func (s Selection) Alone(dir string) error {
+	devices, err := usb.Identities(dir)
+	if err != nil {
+		return err
+	}
+	mine := slices.IndexFunc(devices, func(d usb.Device) bool { return d.Probe != usb.NoProbe && Serial(d.Serial).Is(s.Serial) })
+	for i, d := range devices {
+		if mine >= 0 && i != mine && d.Probe == devices[mine].Probe {
+			return fmt.Errorf("%w: the programmer does not say which probe it takes, and another one of this kind is at the USB path %s: write probe.usb, the USB path of %s, into the bay", ErrAmbiguous, d.Path, s.Serial)
+		}
+	}
+	return nil
+}
+
 // kindsOf returns what a programmer could take the device for: a device of its maker, and a CMSIS-DAP probe, whoever made it. Other devices of another
 // maker may have the serial number of a probe.
 func kindsOf(d usb.Device) (kinds []string) {

@@ -119,26 +119,6 @@ func isSignature(line string) bool {
 	return err == nil && len(signature) > 4+32
 }
 
-// SplitNotes splits signed notes that stand one after the other with an empty line between.
-func SplitNotes(text []byte) (notes [][]byte) {
-	var note []byte
-	signed := false
-	for line := range bytes.Lines(text) {
-		if signed && !bytes.HasPrefix(line, []byte("\u2014 ")) {
-			notes, note, signed = append(notes, note), nil, false
-			if len(bytes.TrimSpace(line)) == 0 {
-				continue
-			}
-		}
-		note = append(note, line...)
-		signed = signed || bytes.HasPrefix(line, []byte("\u2014 "))
-	}
-	if len(note) > 0 {
-		notes = append(notes, note)
-	}
-	return notes
-}
-
 // Alone gives a signed note with the signature of its log only, without those of witnesses and mirrors: as many of them as there may
 // be do not fit into a QR code. A text that is no note stays as it is.
 func Alone(note []byte) []byte {

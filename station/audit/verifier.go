@@ -11,3 +11,13 @@ func NewVerifier(verifierKey string) (note.Verifier, error) {
 	}
 	return key, nil
 }
+
+// Opener returns what [OpenCheckpoint] does with this key. It reads the key once, for a caller with many checkpoints. The
+// function is safe for concurrent use. Errors: ErrVerifierKey; those of the function: ErrCheckpointSignature, ErrCheckpointText.
+func Opener(verifierKey string) (func(signed []byte) (Head, error), error) {
+	key, err := parseVerifierKey(verifierKey)
+	if err != nil {
+		return nil, err
+	}
+	return key.open, nil
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"strconv"
 	"strings"
@@ -31,7 +32,8 @@ func (c *Commands) affected() *cobra.Command {
 		Long: `affected counts and lists the boards that fit all the given flags, from the record of the station. The
 answer names the newest checkpoint. With --out it also writes a bundle with the question, all entries of
 the Runs and what happened to their certificates later, each with its proof. views/boards.csv in it is the list, with
-serial numbers, up to that checkpoint: a row of the printed list whose column "covered" is false is newer. auditcheck, or the script check.py inside of the bundle, checks it.`,
+serial numbers, up to that checkpoint: where the column "covered" of the printed list is false, something about the Run, its certificate or
+its board lies behind that checkpoint. auditcheck, or the script check.py inside of the bundle, checks it.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			q.Since, q.Until, err = parseSpan("--from", since, until)
@@ -104,60 +106,69 @@ func (c *Commands) answer(cmd *cobra.Command, q registry.Question, form format, 
 			return err
 		}
 	}
-	err := c.WithReader(ctx, func(_ workdir.Dir, reader *registry.Reader) error {
-		rows, err := reader.Affected(ctx, q)
-		if err != nil {
-			return err
-		}
-		note, err := reader.LastCheckpoint(ctx)
-		if err != nil {
-			return err
-		}
-		size, err := reader.CoveredSize(ctx)
-		if err != nil {
-			return err
-		}
-		l := list{columns: []string{"board_id", "purpose", "hardware_id", "board_type", "firmware", "firmware_sha256", "huk", "run", "begun", "operator", "order", "ending",
-			"serial_number", "status", "profile", "profile_sha256", "covered"}}
-		newer := 0
-		boards := map[devices.BoardID]bool{}
-		for _, r := range rows {
-			boards[r.BoardID] = true
-			covered := r.Last >= 0 && r.Last < size
-			if !covered {
-				newer++
-			}
-			l.add(r.BoardID.String(), r.Purpose.String(), r.HardwareID, r.Type, r.Firmware, r.FirmwareSHA256, r.HUK, r.Run, r.Begun, r.Operator, r.Order, string(r.Ending),
-				r.Serial, r.Status, r.Profile, r.ProfileSHA256, strconv.FormatBool(covered))
-		}
-		hint := ""
-		if len(rows) == 0 {
-			if hint, err = unknownNames(ctx, reader, &q); err != nil {
-				return err
-			}
-		}
-		if newer > 0 {
-			hint += fmt.Sprintf("%s newer than the newest checkpoint, and not, or not whole, in a bundle: the next start or end of the station signs a checkpoint.\n",
-				reason.Count(newer, "of these rows is", "of these rows are"))
-		}
-		if err := form.print(c.Stdout, l); err != nil {
-			return err
-		}
-		if form.json || form.csv {
-			_, err = fmt.Fprint(cmd.ErrOrStderr(), hint) // programs read the rows from stdout
-			return err
-		}
-		_, err = fmt.Fprintf(c.Stdout, "%s affected. %sThe newest checkpoint of the record:\n\n%s", reason.Count(len(boards), "board is", "boards are"), hint, note)
-		return err
-	})
-	if err != nil || export.Out == "" {
-		return err
-	}
 	says := c.Stdout
 	if form.json || form.csv {
 		says = cmd.ErrOrStderr() // programs read the rows from stdout
 	}
+	err := c.WithReader(ctx, func(_ workdir.Dir, reader *registry.Reader) error { return c.printAnswer(ctx, reader, q, form, says) })
+	if err != nil || export.Out == "" {
+		return err
+	}
 	return c.report(ctx, export, says)
+}
+
+// printAnswer prints the list, and says beside it what the list rests on, and what it lacks.
+func (c *Commands) printAnswer(ctx context.Context, reader *registry.Reader, q registry.Question, form format, says io.Writer) error {
+	rows, err := reader.Affected(ctx, q)
+	if err != nil {
+		return err
+	}
+	note, err := reader.LastCheckpoint(ctx)
+	if err != nil {
+		return err
+	}
+	behind, err := reader.BehindCheckpoint(ctx)
+	if err != nil {
+		return err
+	}
+	l, boards, newer := affectedList(rows, behind)
+	hint := ""
+	if len(rows) == 0 {
+		if hint, err = unknownNames(ctx, reader, &q); err != nil {
+			return err
+		}
+	}
+	if newer > 0 {
+		hint += fmt.Sprintf("%s not covered: something about the Run, its certificate or its board lies behind the newest checkpoint, and is not in a bundle; the next start or end of the station signs a checkpoint.\n",
+			reason.Count(newer, "of these rows is", "of these rows are"))
+	}
+	if err := form.print(c.Stdout, l); err != nil {
+		return err
+	}
+	if form.json || form.csv {
+		_, err = fmt.Fprint(says, hint)
+		return err
+	}
+	_, err = fmt.Fprintf(says, "%s affected. %sThe newest checkpoint of the record:\n\n%s", reason.Count(boards, "board is", "boards are"), hint, note)
+	return err
+}
+
+// affectedList gives the list of an answer, the number of its boards, and that of the rows that no checkpoint covers.
+func affectedList(rows []registry.AffectedRow, behind *registry.Behind) (l list, boards, newer int) {
+	l.columns = []string{"board_id", "purpose", "hardware_id", "board_type", "firmware", "firmware_sha256", "huk", "run", "begun", "operator", "order", "ending",
+		"serial_number", "status", "profile", "profile_sha256", "covered"}
+	seen := map[devices.BoardID]bool{}
+	for i := range rows {
+		r := &rows[i]
+		seen[r.BoardID] = true
+		covered := !behind.GoesOn(r)
+		if !covered {
+			newer++
+		}
+		l.add(r.BoardID.String(), r.Purpose.String(), r.HardwareID, r.Type, r.Firmware, r.FirmwareSHA256, r.HUK, r.Run, r.Begun, r.Operator, r.Order, string(r.Ending),
+			r.Serial, r.Status, r.Profile, r.ProfileSHA256, strconv.FormatBool(covered))
+	}
+	return l, len(seen), newer
 }
 
 // unknownNames says which names of a question the record does not have, and what it has instead: zero boards

@@ -2,10 +2,12 @@ package auditor_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/csv"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -119,7 +121,7 @@ func TestTheBundleOfAnAnswerHasTheBoardsOfItsList(t *testing.T) {
 	if !maps.Equal(listed, want) {
 		t.Errorf("the bundle has %v, want %v", listed, want)
 	}
-	for _, want := range []string{"1 of these rows is newer than the newest checkpoint", "beyond the newest checkpoint and not in the bundle", "The files of the bundle are not signed"} {
+	for _, want := range []string{"1 of these rows is not covered", "beyond the newest checkpoint and not in the bundle", "The files of the bundle are not signed"} {
 		if !strings.Contains(errs.String(), want) {
 			t.Errorf("%q is not in %s", want, errs.String())
 		}
@@ -396,15 +398,15 @@ func TestWhatTheCommandsRefuse(t *testing.T) {
 // The screen exports what the lists print, and never over a file of the station.
 func TestRunsOfTheScreenAreExportedAsTheListsPrintThem(t *testing.T) {
 	dir, runs := aStation(t)
-	reader := fixtures.Must(instance.OpenReader(t.Context(), dir))(t)
-	defer reader.Close()
+	in := fixtures.Must(instance.Open(t.Context(), dir, instance.Options{}))(t)
+	defer func() { must(t, in.Close()) }()
 	for name, test := range map[string]struct {
 		json   bool
 		folder string
 	}{"CSV": {}, "JSON lines": {json: true}, "a folder that was given": {folder: t.TempDir()}} {
 		t.Run(name, func(t *testing.T) {
-			e := auditor.RunExport{Reader: reader, Dir: dir, Folder: test.folder}
-			path, count, err := e.Export(t.Context(), "WO-1", station.Fault, test.json)
+			e := auditor.RunExport{Record: in.Record, Folder: test.folder}
+			path, count, err := e.Export(t.Context(), "ann", "WO-1", station.Fault, test.json)
 			must(t, err)
 			flag := "--csv"
 			if test.json {
@@ -423,11 +425,16 @@ func TestRunsOfTheScreenAreExportedAsTheListsPrintThem(t *testing.T) {
 			if test.folder != "" && filepath.Dir(path) != test.folder {
 				t.Errorf("the file is %s", path)
 			}
+			last := fixtures.Entries(t, dir)
+			want := map[string]string{"to": filepath.Base(path), "runs": "2", "text": "WO-1", "ending": "fault", "sha256": fmt.Sprintf("%x", sha256.Sum256(text))}
+			if e := last[len(last)-1]; e.Type != "export.runs" || e.Actor.ID != "ann" || !maps.Equal(e.Details, want) {
+				t.Errorf("on record is %s by %s %v, want %v", e.Type, e.Actor.ID, e.Details, want)
+			}
 		})
 	}
 	for _, folder := range []string{string(dir), filepath.Join(string(dir), "pki"), filepath.Join(t.TempDir(), "none")} {
-		e := auditor.RunExport{Reader: reader, Dir: dir, Folder: folder}
-		if path, _, err := e.Export(t.Context(), "", "", false); err == nil || !strings.Contains(err.Error(), folder) {
+		e := auditor.RunExport{Record: in.Record, Folder: folder}
+		if path, _, err := e.Export(t.Context(), "ann", "", "", false); err == nil || !strings.Contains(err.Error(), folder) {
 			t.Errorf("%s: wrote %q, %v", folder, path, err)
 		}
 	}

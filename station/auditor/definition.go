@@ -53,9 +53,10 @@ func (c *Commands) checkDefinition(ctx context.Context, name string) error {
 	scripts, note := instance.Scripts(ctx, board)
 	found := append(board.Missing(), scripts...)
 	writeFindings(c.Stdout, board, found)
-	for _, note := range []string{instance.ImageFacts(board), note} {
-		if note != "" {
-			fmt.Fprintln(c.Stdout, "note    ", reason.Printable(note))
+	facts, doubt := instance.ImageFacts(board)
+	for _, line := range [][2]string{{"note", facts}, {"warning", doubt}, {"note", note}} {
+		if line[1] != "" {
+			fmt.Fprintf(c.Stdout, "%-8s %s\n", line[0], reason.Printable(line[1]))
 		}
 	}
 	if len(found) > 0 {

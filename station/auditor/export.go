@@ -122,7 +122,7 @@ func (c *Commands) report(ctx context.Context, export instance.Export, says io.W
 	if export.Dir, err = c.newBundle(export.Out); err != nil {
 		return err
 	}
-	defer debug.SetGCPercent(debug.SetGCPercent(50)) // an export makes much garbage, and needs little memory
+	defer debug.SetGCPercent(debug.SetGCPercent(35)) // an export makes much garbage, and needs little memory
 	made, err := export.Write(ctx)
 	if err != nil {
 		return err

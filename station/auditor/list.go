@@ -1,11 +1,13 @@
 package auditor
 
 import (
+	"bufio"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -51,20 +53,34 @@ func (f *format) print(w io.Writer, l list) error {
 
 // printJSON keeps the order of the columns, which encoding/json does not do for a map.
 func (l *list) printJSON(w io.Writer) error {
+	out := bufio.NewWriterSize(w, 64<<10) // a list may have 100,000 rows
+	var line []byte
 	for _, row := range l.rows {
-		var parts []string
+		line = append(line[:0], '{')
 		for i, cell := range row {
-			value, err := json.Marshal(cell)
-			if err != nil {
+			var err error
+			if line, err = appendJSON(append(strconv.AppendQuote(line, l.columns[i]), ':'), cell); err != nil {
 				return err
 			}
-			parts = append(parts, fmt.Sprintf("%q:%s", l.columns[i], value))
+			line = append(line, ',')
 		}
-		if _, err := fmt.Fprintf(w, "{%s}\n", strings.Join(parts, ",")); err != nil {
+		line[len(line)-1] = '}'
+		if _, err := out.Write(append(line, '\n')); err != nil {
 			return err
 		}
 	}
-	return nil
+	return out.Flush()
+}
+
+// appendJSON appends a text as a JSON string. Most cells have only characters that stand for themselves.
+func appendJSON(line []byte, text string) ([]byte, error) {
+	for i := range len(text) {
+		if octet := text[i]; octet < ' ' || octet > '~' || strings.IndexByte("\"\\<>&", octet) >= 0 {
+			value, err := json.Marshal(text)
+			return append(line, value...), err
+		}
+	}
+	return append(append(append(line, '"'), text...), '"'), nil
 }
 
 func (l *list) printCSV(w io.Writer) error {

@@ -49,6 +49,9 @@ func (c *Commands) describeRecipe(name string) error {
 	if len(lacks) > 0 {
 		fmt.Fprintf(c.Stdout, "does not: %s\n", strings.Join(lacks, ", "))
 	}
+	if described.HidesProbe() {
+		fmt.Fprintln(c.Stdout, "note: no step has a pattern serial, so nobody can compare the probe that the programmer took with the one of the bay. Beside another probe of that kind the bay needs probe.usb, the USB path of its probe. That the probe leads to the board on the UART is proven all the same, by a restart")
+	}
 	if err := configs.FitsBay(described); err != nil {
 		return err
 	}

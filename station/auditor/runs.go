@@ -3,13 +3,18 @@ package auditor
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
+	"path/filepath"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"hallmark/station"
+	"hallmark/station/audit"
+	"hallmark/station/instance"
 	"hallmark/station/reason"
 	"hallmark/station/registry"
 	"hallmark/station/workdir"
@@ -76,15 +81,17 @@ func runList(limit int, runs []registry.FoundRun, selected func(registry.FoundRu
 
 // A RunExport writes Runs that a person has found on the screen to new files, as `station runs --csv` and `--json` print them.
 type RunExport struct {
-	Reader *registry.Reader
-	Dir    workdir.Dir
+	Record *instance.Record
 	Folder string // where the files go; empty: the folder for copies in the station directory
 }
 
+// runsExported is the entry for a file of Runs that left the station.
+const runsExported = "export.runs"
+
 // Export writes the Runs with this part of a BoardID, a serial number or an order, and with this ending; empty: any. It gives the
-// path of the file and the number of Runs.
-func (e RunExport) Export(ctx context.Context, text string, ending station.Ending, json bool) (path string, runs int, err error) {
-	found, err := e.Reader.SearchRuns(ctx, registry.Search{Text: text, Ending: ending})
+// path of the file and the number of Runs. The operator and the SHA-256 of the file go on record.
+func (e RunExport) Export(ctx context.Context, operator, text string, ending station.Ending, json bool) (path string, runs int, err error) {
+	found, err := e.Record.Registry.SearchRuns(ctx, registry.Search{Text: text, Ending: ending})
 	if err != nil {
 		return "", 0, err
 	}
@@ -97,8 +104,15 @@ func (e RunExport) Export(ctx context.Context, text string, ending station.Endin
 	if err := (&format{json: json, csv: !json}).print(&content, l); err != nil {
 		return "", 0, err
 	}
-	path, err = e.Dir.NewCopy(e.Folder, "runs-", end, content.Bytes())
-	return path, len(l.rows), err
+	if path, err = e.Record.Dir.NewCopy(e.Folder, "runs-", end, content.Bytes()); err != nil {
+		return "", 0, err
+	}
+	err = e.Record.NoteBy(ctx, runsExported, audit.Success, operator, map[string]string{"to": filepath.Base(path), "runs": strconv.Itoa(len(l.rows)), "text": reason.Printable(text), "ending": string(ending),
+		"sha256": fmt.Sprintf("%x", sha256.Sum256(content.Bytes()))})
+	if err != nil {
+		return "", 0, fmt.Errorf("%s is written, and the audit log does not say so: %w", path, err)
+	}
+	return path, len(l.rows), nil
 }
 
 // textOf gives what the registry searches for: it finds a BoardID, a serial number or an order.

@@ -13,9 +13,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"golang.org/x/term"
 
 	"hallmark/configs"
 	"hallmark/hsm"
@@ -40,6 +43,7 @@ type Act struct {
 	KeyedIn func(ctx context.Context) (string, error)
 	Show    io.Writer // what happens, for the witnesses
 
+	by      string // how the fingerprint comes, for the transcript
 	base    string // directory of the file
 	resumes bool   // a stopped ceremony is in the directory for the results
 	running string // SHA-256 of this program's octets, in hexadecimal
@@ -72,7 +76,7 @@ func readAt(path, kindName string, now func() time.Time) (*Act, error) {
 		err = workdir.CheckWriters(path) // it names the module
 	}
 	if err != nil {
-		return nil, reason.Usage(fmt.Errorf("reading the ceremony: %w", err))
+		return nil, reason.Usage(fmt.Errorf("reading the ceremony: %w; name its YAML file in --file", err))
 	}
 	base, err := filepath.Abs(filepath.Dir(path))
 	if err != nil {
@@ -90,6 +94,11 @@ func readAt(path, kindName string, now func() time.Time) (*Act, error) {
 	}
 	if a.resumes, err = stoppedIn(a.out()); err != nil {
 		return nil, err
+	}
+	if a.resumes {
+		if err := a.checkStopped(); err != nil {
+			return nil, err
+		}
 	}
 	if a.running, err = runningProgram(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInput, err)
@@ -112,9 +121,9 @@ func (a *Act) Plan() string {
 		fmt.Fprintf(&text, "%s %q, sha256 %s\n", file.key, file.path, file.sum)
 	}
 	if a.resumes {
-		step("go on with the ceremony that was stopped in %s, if it is of this file; a key that it made is taken, not made again", a.out())
+		step("go on with the ceremony that was stopped in %q; a key that it made is taken, not made again, and a certificate that it signed is not signed again", a.out())
 	} else {
-		step("make the directory %s, and begin the transcript there", a.out())
+		step("make the directory %q, and begin the transcript there", a.out())
 	}
 	step("open the %s through %q; the PIN comes from %q%s", a.token.Selector(), a.token.Module, a.File.Station().PINSource(a.base), a.lowered())
 	if a.File.IssuerLabel != "" {
@@ -129,7 +138,7 @@ func (a *Act) Plan() string {
 	for _, line := range a.kind.plan(a) {
 		step("%s", line)
 	}
-	step("write %s, each once and read-only; the transcript is signed with the key", strings.Join(append(a.kind.files, transcriptFiles...), ", "))
+	step("write %s, each once and read-only; the transcript and its text are signed with the key", strings.Join(append(a.kind.files, transcriptFiles...), ", "))
 	return text.String()
 }
 
@@ -153,7 +162,7 @@ func (a *Act) Hold(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, log.close()) }()
 	if log.ended { // its key has signed the transcript, so nothing is left to do
-		_, err := fmt.Fprintf(a.Show, "the ceremony was finished before; its results are in %s\n", a.out())
+		_, err := fmt.Fprintf(a.Show, "the ceremony was finished before; its results are in %s\n", shown(a.out()))
 		return errors.Join(log.end(), err)
 	}
 	finished := false
@@ -242,57 +251,6 @@ func (a *Act) issuerKey(ctx context.Context, token *hsm.Token, label string) (cr
 	return token.Signer(ctx, hsm.KeyRef{Label: label}, public)
 }
 
-// A keyJournal has label and id of each key before the key is made.
-type keyJournal interface {
-	// intend returns label and id for a key, with an id of so many octets, and whether an act that was stopped may have made the key.
-	intend(label string, octets int, random io.Reader) (ref hsm.KeyRef, begun bool, err error)
-	// refused takes an intent of this act back: the token was not asked to make the key.
-	refused(ref hsm.KeyRef) error
-}
-
-// makeKey makes a key pair, or adopts the one that an act which was stopped has left.
-func makeKey(ctx context.Context, token *hsm.Token, journal keyJournal, label string, octets int, random io.Reader) (key crypto.Signer, ref hsm.KeyRef, adopted bool, err error) {
-	ref, begun, err := journal.intend(label, octets, random)
-	if err != nil {
-		return nil, ref, false, err
-	}
-	key, adopted, err = makeOrAdopt(ctx, token, ref, begun)
-	if errors.Is(err, hsm.ErrKeyExists) && !begun { // half of a key that was begun has the label, too
-		err = errors.Join(err, journal.refused(ref))
-	}
-	return key, ref, adopted, err
-}
-
-// makeOrAdopt makes a key pair. With adopt it first looks for the pair with this label and id, which a ceremony
-// that was stopped has left.
-func makeOrAdopt(ctx context.Context, token *hsm.Token, ref hsm.KeyRef, adopt bool) (key crypto.Signer, adopted bool, err error) {
-	var public *ecdsa.PublicKey
-	if adopt {
-		reports, err := token.Keys(ctx)
-		if err != nil {
-			return nil, false, err
-		}
-		for _, report := range reports {
-			if report.Label != ref.Label || string(report.ID) != string(ref.ID) {
-				continue
-			}
-			if public != nil {
-				return nil, false, fmt.Errorf("adopting the key %s: %w: two keys have this label and id", ref, hsm.ErrKeyDuplicated)
-			}
-			public = report.Public
-		}
-	}
-	if adopted = public != nil; !adopted {
-		if public, err = token.Generate(ctx, ref); err != nil {
-			return nil, false, fmt.Errorf("making the key %s: %w", ref.Label, err)
-		}
-	}
-	if key, err = token.Signer(ctx, ref, public); err != nil {
-		return nil, adopted, fmt.Errorf("adopting the key %s: %w", ref.Label, err)
-	}
-	return key, adopted, nil
-}
-
 // recordKey puts fingerprint and attributes of the key into the transcript.
 func recordKey(ctx context.Context, what, label string, token *hsm.Token, key crypto.Signer, log *transcript) error {
 	print, err := fingerprint(key.Public())
@@ -329,9 +287,13 @@ func (a *Act) confirm(ctx context.Context, key crypto.Signer, log *transcript) e
 		return fmt.Errorf("%w: %w", ErrConfirmed, err)
 	}
 	if !strings.EqualFold(strings.Join(strings.Fields(typed), ""), print) {
-		return fmt.Errorf("%w: want %s", ErrConfirmed, print)
+		got := "another text was given"
+		if strings.TrimSpace(typed) == "" {
+			got = "nothing was given"
+		}
+		return fmt.Errorf("%w: want %s, and %s; compare it with what the tool of the token shows, and give the same command again", ErrConfirmed, print, got)
 	}
-	return log.add("confirmed", map[string]string{"spki_sha256": print, "witness_1": a.File.Witnesses[0], "witness_2": a.File.Witnesses[1]})
+	return log.add("confirmed", map[string]string{"spki_sha256": print, "witness_1": a.File.Witnesses[0], "witness_2": a.File.Witnesses[1], "by": a.by})
 }
 
 // spaced groups a fingerprint, so that people can compare it.
@@ -343,12 +305,20 @@ func spaced(print string) string {
 	return strings.Join(groups, " ")
 }
 
-// Confirmation gives KeyedIn: the fingerprint of a flag or, without it, a line of standard input.
-func Confirmation(flag string, stdin io.Reader) func(context.Context) (string, error) {
-	return func(ctx context.Context) (string, error) {
-		if flag != "" {
-			return flag, nil
-		}
+// Confirm sets KeyedIn: the fingerprint of --confirm or, without it, a line of standard input. The transcript says which of them it was.
+func (a *Act) Confirm(flag string, stdin io.Reader) {
+	file, isFile := stdin.(*os.File)
+	switch {
+	case flag != "":
+		a.by = "--confirm of the command"
+		a.KeyedIn = func(context.Context) (string, error) { return flag, nil }
+		return
+	case isFile && term.IsTerminal(int(file.Fd())):
+		a.by = "typed at the terminal"
+	default:
+		a.by = "standard input, no terminal"
+	}
+	a.KeyedIn = func(ctx context.Context) (string, error) {
 		typed := make(chan string, 1)
 		go func() { // ends with the program if nobody types anything
 			text, err := bufio.NewReader(io.LimitReader(stdin, 1024)).ReadString('\n')

@@ -78,20 +78,20 @@ func (b *beginning) remember(key begunKey) {
 }
 
 // intend returns label and id for a key, with an id of so many octets, and whether an `init` that was stopped may have made the key.
-func (b *beginning) intend(label string, octets int, random io.Reader) (ref hsm.KeyRef, begun bool, err error) {
+func (b *beginning) intend(label string, octets int, random io.Reader) (key keyIntent, err error) {
 	if b == nil {
-		ref, err = newRef(label, octets, random)
-		return ref, false, err
+		key.ref, err = newRef(label, octets, random)
+		return key, err
 	}
-	for _, key := range b.keys {
-		if id, err := hex.DecodeString(key.ID); key.Label == label && err == nil {
-			return hsm.KeyRef{ID: id, Label: label}, true, nil
+	for _, known := range b.keys {
+		if id, err := hex.DecodeString(known.ID); known.Label == label && err == nil {
+			return keyIntent{ref: hsm.KeyRef{ID: id, Label: label}, begun: true}, nil
 		}
 	}
-	if ref, err = newRef(label, octets, random); err != nil {
-		return ref, false, err
+	if key.ref, err = newRef(label, octets, random); err != nil {
+		return key, err
 	}
-	return ref, false, b.write(begunKey{Label: label, ID: hex.EncodeToString(ref.ID)})
+	return key, b.write(begunKey{Label: label, ID: hex.EncodeToString(key.ref.ID)})
 }
 
 // made records that a key is on the token.

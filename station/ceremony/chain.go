@@ -60,7 +60,7 @@ func ParseChain(text []byte, now time.Time) (*Chain, error) {
 		return chain, err
 	}
 	if err := chain.Issuing.CheckSignatureFrom(chain.Root); err != nil {
-		return chain, refuseChain("the root did not sign the issuing CA: %w", err)
+		return chain, refuseChain("the root did not sign the issuing CA: %w; give the root that signed it", err)
 	}
 	return chain, nil
 }
@@ -71,10 +71,12 @@ func (c *Chain) fits(now time.Time) error {
 	switch {
 	case issuance.SelfIssued(c.Issuing) && !issuance.SelfIssued(c.Root):
 		return refuseChain("the order is wrong: want the issuing CA first, then the root")
+	case !issuance.SelfIssued(c.Root) && sameText(c.Root.RawIssuer, c.Root.RawSubject):
+		return checkIssuer("the root", c.Root.RawIssuer, c.Root.RawSubject, "its subject")
 	case !issuance.SelfIssued(c.Root):
-		return refuseChain("%q is not a root: it did not issue itself", c.Root.Subject)
+		return refuseChain("%q is not a root: it did not issue itself; give the certificate with which the root issued itself", c.Root.Subject)
 	case issuance.SelfIssued(c.Issuing):
-		return refuseChain("%q is a root, too: want a CA that the root has signed", c.Issuing.Subject)
+		return refuseChain("%q is a root, too: want a CA that the root has signed; have the root sign the request of `station ceremony csr`", c.Issuing.Subject)
 	}
 	err := errors.Join(checkCA("the root", c.Root, now), checkCA("the issuing CA", c.Issuing, now))
 	if err != nil {
@@ -86,21 +88,25 @@ func (c *Chain) fits(now time.Time) error {
 // checkTogether checks that the root may issue the issuing CA.
 func (c *Chain) checkTogether() error {
 	if err := c.Root.CheckSignatureFrom(c.Root); err != nil {
-		return refuseChain("the root did not sign itself: %w", err)
+		return refuseChain("the root did not sign itself: %w; give the certificate as the root has made it", err)
 	}
-	if !bytes.Equal(c.Issuing.RawIssuer, c.Root.RawSubject) {
-		return refuseChain("%q issued the issuing CA, and the root is %q", c.Issuing.Issuer, c.Root.Subject)
+	err := checkIssuer("the issuing CA", c.Issuing.RawIssuer, c.Root.RawSubject, "the root")
+	if err == nil {
+		err = checkEnds(end{"the root", c.Root.RawSubject, c.Root.PublicKey}, end{"the issuing CA", c.Issuing.RawSubject, c.Issuing.PublicKey})
 	}
-	if err := c.checkAuthority(); err != nil {
+	if err == nil {
+		err = c.checkAuthority()
+	}
+	if err != nil {
 		return err
 	}
 	switch {
-	case c.Root.MaxPathLen == 0 && c.Root.MaxPathLenZero:
-		return refuseChain("the root's path length is 0, so it forbids an issuing CA and every board below it")
+	case issuance.PathLength(c.Root) == 0:
+		return refuseChain("the root's path length is 0, so it forbids an issuing CA and every board below it; use a root without a path length, or with at least 1")
 	case c.Issuing.NotAfter.After(c.Root.NotAfter):
-		return refuseChain("the issuing CA ends at %s, after the root, which ends at %s", date(c.Issuing.NotAfter), date(c.Root.NotAfter))
+		return refuseChain("the issuing CA ends at %s, after the root, which ends at %s; have it signed again with an earlier end", date(c.Issuing.NotAfter), date(c.Root.NotAfter))
 	case c.Issuing.KeyUsage&x509.KeyUsageCertSign == 0 || len(c.Issuing.SubjectKeyId) == 0:
-		return refuseChain("the issuing CA lacks keyCertSign or a subject key identifier")
+		return refuseChain("the issuing CA lacks keyCertSign or a subject key identifier; have it signed again with both, with openssl x509 -req by the option -copy_extensions copy")
 	}
 	return nil
 }
@@ -145,12 +151,7 @@ func (c *Chain) namesRoot(what string, certificate *x509.Certificate) error {
 	case names.Serial != nil && names.Serial.Cmp(c.Root.SerialNumber) != 0:
 		return refuseChain("%s names the serial number %x of its issuer, and the root has %x; %s", what, names.Serial, c.Root.SerialNumber, next)
 	case issuer != nil && !bytes.Equal(issuer, c.Root.RawIssuer):
-		var sequence pkix.RDNSequence
-		_, bad := asn1.Unmarshal(issuer, &sequence)
-		if bad != nil {
-			return refuseChain("the authority key identifier of %s cannot be read: %w", what, bad)
-		}
-		return refuseChain("%s names the issuer %+q of its issuer's certificate, and it is %+q; %s", what, sequence.String(), c.Root.Issuer.String(), next)
+		return refuseChain("%s names the issuer %s of its issuer's certificate, and it is %s; %s", what, nameText(issuer), nameText(c.Root.RawIssuer), next)
 	}
 	return nil
 }
@@ -179,19 +180,19 @@ func checkCA(what string, c *x509.Certificate, now time.Time) error {
 	key, ec := c.PublicKey.(*ecdsa.PublicKey)
 	switch {
 	case c.PublicKeyAlgorithm == x509.RSA:
-		return refuseChain("%s has an RSA key: boards verify ECDSA with P-256 only", what)
+		return refuseChain("%s has an RSA key: boards verify ECDSA with P-256 only; make a CA with such a key", what)
 	case !ec || key.Curve != elliptic.P256():
-		return refuseChain("%s has a %v key that is not P-256: boards verify no other", what, c.PublicKeyAlgorithm)
+		return refuseChain("%s has a %v key that is not P-256: boards verify no other; make a CA with such a key", what, c.PublicKeyAlgorithm)
 	case c.SignatureAlgorithm != x509.ECDSAWithSHA256:
-		return refuseChain("%s is signed with %v: boards verify ECDSA with SHA-256 only", what, c.SignatureAlgorithm)
+		return refuseChain("%s is signed with %v: boards verify ECDSA with SHA-256 only; have it signed again, with openssl by the option -sha256", what, c.SignatureAlgorithm)
 	case !c.BasicConstraintsValid || !c.IsCA:
 		return refuseChain("%s is no CA (basicConstraints); have it signed again as a CA, with openssl x509 -req by the option -copy_extensions copy", what)
 	case c.KeyUsage != 0 && c.KeyUsage&x509.KeyUsageCertSign == 0:
-		return refuseChain("%s may not sign certificates (keyUsage without keyCertSign)", what)
+		return refuseChain("%s may not sign certificates (keyUsage without keyCertSign); have it signed again with keyCertSign", what)
 	case !allows(c, x509.ExtKeyUsageClientAuth) || !allows(c, x509.ExtKeyUsageServerAuth):
 		return refuseChain("the extended key usage of %s forbids boards (clientAuth) or the verifier (serverAuth); have it signed without", what)
 	case now.After(c.NotAfter):
-		return refuseChain("%s has expired on %s", what, date(c.NotAfter))
+		return refuseChain("%s has expired on %s; have a new one signed, or check the clock of this machine", what, date(c.NotAfter))
 	case now.Before(c.NotBefore):
 		return refuseChain("%s is not valid before %s; check the clock of both machines", what, c.NotBefore.UTC().Format(time.RFC3339))
 	case len(c.Raw) > issuance.MaxCertificate:

@@ -72,6 +72,22 @@ func signed(t *testing.T, one, parent *tier) []byte {
 	return der
 }
 
+// commonName is a name of one CN in this string type.
+func commonName(t *testing.T, text string, tag int) []byte {
+	t.Helper()
+	type attribute struct {
+		ID    asn1.ObjectIdentifier
+		Value asn1.RawValue
+	}
+	type set []attribute
+	value := asn1.RawValue{Tag: tag, Bytes: []byte(text)}
+	inner, err := asn1.MarshalWithParams(set{{asn1.ObjectIdentifier{2, 5, 4, 3}, value}}, "set")
+	must(t, err)
+	der, err := asn1.Marshal([]asn1.RawValue{{FullBytes: inner}})
+	must(t, err)
+	return der
+}
+
 // Such a CA enrols boards, so it is taken. People learn at once that nobody will be able to revoke with it.
 func TestAnIssuingCAWithoutCRLSignIsNamed(t *testing.T) {
 	root, issuing := tiers(t)
@@ -136,6 +152,20 @@ func TestAChainThatKeepsBoardsFromVerifyingIsRefused(t *testing.T) {
 			other.template.Subject.CommonName = "other"
 			return workdir.CertificatePEM(i, signed(t, other, other))
 		}, `"CN=root" issued the issuing CA, and the root is "CN=other"`},
+		{"the name of the root in another string type", nil, func(_, i []byte) []byte {
+			other.template.Subject, other.template.RawSubject = pkix.Name{}, commonName(t, "root", asn1.TagUTF8String)
+			defer func() { other.template.RawSubject = nil }()
+			return workdir.CertificatePEM(i, signed(t, other, other))
+		}, `the issuing CA names the issuer "CN=root", and the root has the same text in other octets (PrintableString "root" here, UTF8String "root" there)`},
+		{"a root that issued itself under another string type", nil, func(_, i []byte) []byte {
+			self, above := *other, *other
+			self.template.RawSubject, above.template.RawSubject = commonName(t, "root", asn1.TagUTF8String), commonName(t, "root", asn1.TagPrintableString)
+			return workdir.CertificatePEM(i, signed(t, &self, &above))
+		}, `the root names the issuer "CN=root", and its subject has the same text in other octets`},
+		{"an issuing CA with the text of the root's name", func(_, i *tier) {
+			i.template.RawSubject = commonName(t, "ROOT ", asn1.TagUTF8String)
+		}, nil, "the issuing CA has the name of the root"},
+		{"an issuing CA with the key of the root", func(r, i *tier) { i.key = r.key }, nil, "the issuing CA has the key of the root; each CA needs a key of its own"},
 		{"a root of the same name with another key", nil, func(_, i []byte) []byte {
 			other.template.Subject.CommonName = "root"
 			return workdir.CertificatePEM(i, signed(t, other, other))

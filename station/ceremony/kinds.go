@@ -7,18 +7,16 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"strconv"
-	"time"
 
 	"hallmark/configs"
 	"hallmark/station/issuance"
+	"hallmark/station/reason"
 	"hallmark/station/workdir"
 )
 
@@ -47,7 +45,7 @@ var kinds = map[string]kind{
 		return []string{fmt.Sprintf("sign the request: subject %s; it asks for a CA with path length 0", quoted(a.subject))}
 	}, finishCSR},
 	configs.CeremonyImport: {"Checks a certificate chain from a root elsewhere against the issuing key on the token", false, []string{"chain.pem"}, readChain, func(a *Act) []string {
-		lines := []string{fmt.Sprintf("check that the key is that of %s, which %s has issued", a.chain.Issuing.Subject, a.chain.Root.Subject)}
+		lines := []string{fmt.Sprintf("check that the key is that of %s, which %s has issued", quoted(a.chain.Issuing.Subject), quoted(a.chain.Root.Subject))}
 		if warning := WithoutRevocation(a.chain.Issuing); warning != "" {
 			lines = append(lines, "warning: "+warning)
 		}
@@ -89,7 +87,7 @@ func readNothing(*Act) error { return nil }
 
 // readRoot makes the certificate with a key that is thrown away. A certificate that cannot be made is found before the token has a key for it.
 func readRoot(a *Act) error {
-	config, err := a.authority(nil)
+	config, err := a.authority(draft{notBefore: a.validFrom()})
 	if err != nil {
 		return err
 	}
@@ -136,11 +134,14 @@ func readChain(a *Act) (err error) {
 func (a *Act) input(key, path string) ([]byte, error) {
 	text, err := workdir.ReadInput(below(a.base, path), workdir.MaxFile)
 	if err != nil {
-		return nil, fmt.Errorf("reading the %s: %w", key, err)
+		return nil, fmt.Errorf("reading the %s: %w; correct %[1]s in the file of the ceremony", key, err)
 	}
 	a.named = append(a.named, inputFile{key, path, hexSum(text)})
 	return text, nil
 }
+
+// requestPEM is the type of the PEM block of a request (RFC 7468 section 7).
+const requestPEM = "CERTIFICATE REQUEST"
 
 func readIssuing(a *Act) error {
 	text, err := a.input("request", a.File.Request)
@@ -148,8 +149,8 @@ func readIssuing(a *Act) error {
 		return err
 	}
 	block, rest := pem.Decode(text)
-	if block == nil || block.Type != "CERTIFICATE REQUEST" || len(bytes.TrimSpace(rest)) > 0 {
-		return fmt.Errorf("%s: want exactly one certificate request in PEM", a.File.Request)
+	if block == nil || block.Type != requestPEM || len(bytes.TrimSpace(rest)) > 0 {
+		return fmt.Errorf("%s: want exactly one certificate request in PEM; give the request.pem of `station ceremony csr`", a.File.Request)
 	}
 	if a.request, err = issuance.ParseCARequest(block.Bytes); err != nil {
 		return fmt.Errorf("%s: %w", a.File.Request, err)
@@ -160,13 +161,10 @@ func readIssuing(a *Act) error {
 	if err := a.readIssuerOfCA(); err != nil {
 		return err
 	}
-	switch {
-	case !issuance.SelfIssued(a.issuer):
+	if !issuance.SelfIssued(a.issuer) {
 		return fmt.Errorf("%s: %w", a.File.Issuer, refuseChain("%q is not a root, and boards know a root and one issuing CA below it; give the certificate with which the root issued itself", a.issuer.Subject))
-	case bytes.Equal(a.request.RawSubject, a.issuer.RawSubject):
-		return fmt.Errorf("%s: %w", a.File.Request, refuseChain("it has the name of the root, %q; make a request with another subject", a.issuer.Subject))
 	}
-	return nil
+	return checkEnds(end{"the root in " + a.File.Issuer, a.issuer.RawSubject, a.issuer.PublicKey}, end{"the request in " + a.File.Request, a.request.RawSubject, a.request.PublicKey})
 }
 
 func readCross(a *Act) (err error) {
@@ -176,11 +174,14 @@ func readCross(a *Act) (err error) {
 	if err := a.readIssuerOfCA(); err != nil {
 		return err
 	}
-	switch below := *a.File.PathLength; {
+	if err := checkEnds(end{"the issuer in " + a.File.Issuer, a.issuer.RawSubject, a.issuer.PublicKey}, end{"the other CA in " + a.File.Certificate, a.other.RawSubject, a.other.PublicKey}); err != nil {
+		return err
+	}
+	switch below, limit := *a.File.PathLength, issuance.PathLength(a.issuer); {
 	case issuance.SelfIssued(a.other) && below == 0:
 		return errors.New("path_length is 0, and the other CA is a root: no issuing CA below it would verify; give at least 1")
-	case a.issuer.MaxPathLen > 0 && below >= a.issuer.MaxPathLen:
-		return fmt.Errorf("path_length is %d, and the issuer allows %d CAs below it, the other CA among them: no certificate would verify; give less, or sign with a CA that allows more", below, a.issuer.MaxPathLen)
+	case limit > 0 && below >= limit:
+		return fmt.Errorf("path_length is %d, and the issuer allows %s below it, the other CA among them: no certificate would verify; give less, or sign with a CA that allows more", below, reason.Count(limit, "CA", "CAs"))
 	}
 	return nil
 }
@@ -192,10 +193,10 @@ func (a *Act) readCA(key, path string) (*x509.Certificate, error) {
 	}
 	all, err := workdir.ParseCertificates(text)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w; give a file with the one certificate of the CA in PEM", path, err)
 	}
 	if len(all) != 1 {
-		return nil, fmt.Errorf("%s: want exactly one certificate in PEM", path)
+		return nil, fmt.Errorf("%s: %d certificates, want exactly one in PEM; give the certificate of the CA alone", path, len(all))
 	}
 	certificate := all[0]
 	if err := checkCA(path, certificate, a.now()); err != nil {
@@ -203,7 +204,7 @@ func (a *Act) readCA(key, path string) (*x509.Certificate, error) {
 	}
 	if issuance.SelfIssued(certificate) {
 		if err := certificate.CheckSignatureFrom(certificate); err != nil { // nothing else tells a damaged or forged file
-			return nil, refuseChain("%s did not sign itself: %w", path, err)
+			return nil, refuseChain("%s did not sign itself: %w; give the certificate as the CA has made it", path, err)
 		}
 	}
 	return certificate, nil
@@ -216,7 +217,7 @@ func (a *Act) readIssuer() (err error) {
 	}
 	end, err := a.File.End()
 	if err == nil && (end.IsZero() && a.issuer.NotAfter.Year() < 9999 || end.After(a.issuer.NotAfter)) {
-		err = fmt.Errorf("not_after is %s, and the issuer ends at %s: no certificate outlives its issuer", a.File.NotAfter, date(a.issuer.NotAfter))
+		err = fmt.Errorf("not_after is %s, and the issuer ends at %s: no certificate outlives its issuer; give an earlier day", a.File.NotAfter, date(a.issuer.NotAfter))
 	}
 	return err
 }
@@ -224,8 +225,8 @@ func (a *Act) readIssuer() (err error) {
 // readIssuerOfCA also checks that the issuer may sign a CA.
 func (a *Act) readIssuerOfCA() error {
 	err := a.readIssuer()
-	if err == nil && a.issuer.MaxPathLen == 0 && a.issuer.MaxPathLenZero {
-		err = errors.New("the issuer's path length is 0, so it may sign no CA")
+	if err == nil && issuance.PathLength(a.issuer) == 0 {
+		err = errors.New("the issuer's path length is 0, so it may sign no CA; give a CA that allows one below it")
 	}
 	return err
 }
@@ -239,10 +240,10 @@ func readOCSP(a *Act) error {
 	if err != nil {
 		return err
 	}
-	config, err := a.responder(func(twin *x509.Certificate) error {
+	config, err := a.responder(draft{notBefore: a.validFrom(), intend: func(twin *x509.Certificate) error {
 		a.subject = twin.Subject
 		return errRehearsed
-	})
+	}})
 	if err != nil {
 		return err
 	}
@@ -250,120 +251,6 @@ func readOCSP(a *Act) error {
 		return err
 	}
 	return nil
-}
-
-// responder describes the certificate of an OCSP responder.
-func (a *Act) responder(intend issuance.Intend) (issuance.AuditConfig, error) {
-	end, err := a.File.End()
-	return issuance.AuditConfig{
-		CommonName: a.File.Subject.CommonName, Organization: a.File.Subject.Organization,
-		NotBefore: a.now().UTC().Truncate(time.Second).Add(-backdate), NotAfter: end, Intend: intend,
-	}, err
-}
-
-func finishOCSP(_ context.Context, a *Act, key crypto.Signer, log *transcript) ([]workdir.File, error) {
-	config, err := a.responder(log.intendCertificate)
-	if err != nil {
-		return nil, err
-	}
-	public, ok := key.Public().(*ecdsa.PublicKey)
-	if !ok {
-		return nil, fmt.Errorf("%w: the new key is not ECDSA", ErrInput)
-	}
-	made, err := issuance.Responder(config, public, a.issuer, a.above, a.random)
-	if err != nil {
-		return nil, err
-	}
-	return []workdir.File{{Path: "ocsp.pem", Content: workdir.CertificatePEM(made.Raw)}}, log.certificate(made)
-}
-
-// authority describes the certificate that the file asks for.
-func (a *Act) authority(intend issuance.Intend) (issuance.CAConfig, error) {
-	end, err := a.File.End()
-	return issuance.CAConfig{
-		Intend: intend, PathLen: a.pathLength(),
-		CommonName: a.File.Subject.CommonName, Organization: a.File.Subject.Organization,
-		NotBefore: a.now().UTC().Truncate(time.Second).Add(-backdate), NotAfter: end}, err
-}
-
-func finishRoot(_ context.Context, a *Act, key crypto.Signer, log *transcript) ([]workdir.File, error) {
-	config, err := a.authority(log.intendCertificate)
-	if err != nil {
-		return nil, err
-	}
-	root, err := issuance.Root(config, key, a.random)
-	if err != nil {
-		return nil, err
-	}
-	return []workdir.File{{Path: "root.pem", Content: workdir.CertificatePEM(root.Raw)}}, log.certificate(root)
-}
-
-func finishIssuing(_ context.Context, a *Act, key crypto.Signer, log *transcript) ([]workdir.File, error) {
-	config, err := a.authority(log.intendCertificate)
-	if err != nil {
-		return nil, err
-	}
-	config.CommonName = "from the request"
-	config.Intend = func(twin *x509.Certificate) error {
-		if err := (&Chain{Issuing: twin, Root: a.issuer}).fits(a.now()); err != nil {
-			return err
-		}
-		return log.intendCertificate(twin)
-	}
-	issuing, err := issuance.Requested(config, a.request, a.issuer, key, a.random)
-	if err != nil {
-		return nil, err
-	}
-	if err := log.certificate(issuing); err != nil { // first of all: the signature is made
-		return nil, err
-	}
-	chain := workdir.CertificatePEM(issuing.Raw, a.issuer.Raw)
-	if _, err := ParseChain(chain, a.now()); err != nil {
-		return nil, err
-	}
-	return []workdir.File{{Path: "issuing.pem", Content: workdir.CertificatePEM(issuing.Raw)}, {Path: "chain.pem", Content: chain}}, nil
-}
-
-func finishCross(_ context.Context, a *Act, key crypto.Signer, log *transcript) ([]workdir.File, error) {
-	config, err := a.authority(log.intendCertificate)
-	if err != nil {
-		return nil, err
-	}
-	config.CommonName = "from the other certificate"
-	cross, err := issuance.Cross(config, a.other, a.issuer, key, a.random)
-	if err != nil {
-		return nil, err
-	}
-	return []workdir.File{{Path: "cross.pem", Content: workdir.CertificatePEM(cross.Raw)}}, log.certificate(cross)
-}
-
-func finishCSR(_ context.Context, a *Act, key crypto.Signer, log *transcript) ([]workdir.File, error) {
-	der, err := issuance.CARequest(a.File.Subject.CommonName, a.File.Subject.Organization, key, a.random)
-	if err != nil {
-		return nil, err
-	}
-	sum := sha256.Sum256(der)
-	return []workdir.File{{Path: "request.pem", Content: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})}},
-		log.add("request", map[string]string{"sha256": hex.EncodeToString(sum[:])})
-}
-
-func finishImport(_ context.Context, a *Act, _ crypto.Signer, log *transcript) ([]workdir.File, error) {
-	err := errors.Join(log.certificate(a.chain.Issuing), log.certificate(a.chain.Root))
-	return []workdir.File{{Path: "chain.pem", Content: workdir.CertificatePEM(a.chain.Issuing.Raw, a.chain.Root.Raw)}}, err
-}
-
-func finishAuditKey(_ context.Context, _ *Act, key crypto.Signer, _ *transcript) ([]workdir.File, error) {
-	text, err := publicPEM(key.Public())
-	return []workdir.File{{Path: "audit.pub", Content: text}}, err
-}
-
-// publicPEM encodes a public key (RFC 7468 section 13).
-func publicPEM(public crypto.PublicKey) ([]byte, error) {
-	der, err := x509.MarshalPKIXPublicKey(public)
-	if err != nil {
-		return nil, fmt.Errorf("encoding the public key: %w", err)
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), nil
 }
 
 // Summary says in one line what a kind of ceremony does.

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"hallmark/configs"
+	"hallmark/station/issuance"
 	"hallmark/station/workdir"
 )
 
@@ -35,15 +36,21 @@ func issuing(t *testing.T, commonName string) (rooted, []byte) {
 	must(t, os.WriteFile(filepath.Join(base, "root.pem"), workdir.CertificatePEM(signed(t, root, root)), 0o600))
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(t, err)
-	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: commonName}}, key)
-	must(t, err)
-	must(t, os.WriteFile(filepath.Join(base, "request.pem"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}), 0o600))
+	must(t, os.WriteFile(filepath.Join(base, "request.pem"), request(t, commonName, key), 0o600))
 	public, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
 	must(t, err)
 	return rooted{&Act{
 		File: &configs.Ceremony{Ceremony: "issuing", Issuer: "root.pem", Request: "request.pem", NotAfter: "never", Witnesses: []string{"Anna", "Ben"}},
 		base: base, kind: kinds["issuing"], now: func() time.Time { return noon },
 	}, root}, public
+}
+
+// request is a CSR in PEM.
+func request(t *testing.T, commonName string, key crypto.Signer) []byte {
+	t.Helper()
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: commonName}}, key)
+	must(t, err)
+	return pem.EncodeToMemory(&pem.Block{Type: requestPEM, Bytes: der})
 }
 
 // asked is a key that counts how often it is asked, and says before each answer what it is asked for.
@@ -88,13 +95,41 @@ func TestASignatureOfACeremonyIsOnRecordBefore(t *testing.T) {
 	if err != nil || n != 1 || last(entries) != "certificate" {
 		t.Errorf("%d signatures, %v, %v", n, entries, err)
 	}
-	one, other := 1, act.issuer
-	for _, kindName := range []string{"root", "cross"} {
-		act := &Act{File: &configs.Ceremony{Ceremony: kindName, Subject: configs.CeremonySubject{CommonName: "ACME root 2"}, NotAfter: "never", PathLength: &one}, kind: kinds[kindName], now: act.now,
+	one, none := 1, 0
+	second, _ := tiers(t)
+	second.template.Subject.CommonName = "root 2"
+	other, err := x509.ParseCertificate(signed(t, second, second))
+	must(t, err)
+	for kindName, below := range map[string]*int{"root": &one, "cross": &none} {
+		act := &Act{File: &configs.Ceremony{Ceremony: kindName, Subject: configs.CeremonySubject{CommonName: "ACME root 2"}, NotAfter: "never", PathLength: below}, kind: kinds[kindName], now: act.now,
 			inputs: inputs{issuer: act.issuer, other: other}}
 		if entries, n, err := finish(t, act, key); err != nil || n != 1 || last(entries) != "certificate" {
 			t.Errorf("%s: %d signatures, %v, %v", kindName, n, entries, err)
 		}
+	}
+}
+
+// A certificate on record is taken only if it is the one that the file asks for, such as with its path length.
+func TestACertificateOnRecordWithAnotherPathLengthIsNotTaken(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(t, err)
+	for recorded, want := range map[int]error{1: nil, 5: ErrRecord} {
+		one := 1
+		act := &Act{File: &configs.Ceremony{Ceremony: "root", Subject: configs.CeremonySubject{CommonName: "R"}, NotAfter: "never", PathLength: &one}, kind: kinds["root"],
+			now: func() time.Time { return noon }, Show: io.Discard, random: rand.Reader}
+		log, err := openTranscript(filepath.Join(t.TempDir(), "out"), act)
+		must(t, err)
+		root, err := issuance.Root(issuance.CAConfig{CommonName: "R", PathLen: recorded, NotBefore: noon.AddDate(0, 0, -3)}, key, rand.Reader)
+		must(t, errors.Join(err, log.certificate(root)))
+		signer := &asked{Signer: key, before: func() {}}
+		files, err := act.kind.finish(t.Context(), act, signer, log)
+		if !errors.Is(err, want) || signer.n != 0 {
+			t.Errorf("path length %d on record: %d signatures, %v", recorded, signer.n, err)
+		}
+		if want == nil && string(files[0].Content) != string(workdir.CertificatePEM(root.Raw)) {
+			t.Error("another certificate is taken")
+		}
+		must(t, log.close())
 	}
 }
 
@@ -103,6 +138,15 @@ func TestAnIssuingCAThatBoardsWouldRefuseIsNotSigned(t *testing.T) {
 	act, _ := issuing(t, "root")
 	if err := act.kind.read(act.Act); !errors.Is(err, ErrChain) || !strings.Contains(err.Error(), "request.pem") || !strings.Contains(err.Error(), "the name of the root") {
 		t.Errorf("the name of the root: got %v", err)
+	}
+	act, _ = issuing(t, " Root")
+	if err := act.kind.read(act.Act); !errors.Is(err, ErrChain) || !strings.Contains(err.Error(), "has the name of the root in root.pem") {
+		t.Errorf("the text of the root's name: got %v", err)
+	}
+	act, _ = issuing(t, "ACME line 1")
+	must(t, os.WriteFile(filepath.Join(act.base, "request.pem"), request(t, "ACME line 1", act.root.key), 0o600))
+	if err := act.kind.read(act.Act); !errors.Is(err, ErrChain) || !strings.Contains(err.Error(), "the request in request.pem has the key of the root in root.pem; each CA needs a key of its own") {
+		t.Errorf("the key of the root: got %v", err)
 	}
 	act, _ = issuing(t, "ACME line 1")
 	above, below := tiers(t)
@@ -132,9 +176,14 @@ func TestACrossCertificateThatCannotWorkIsRefused(t *testing.T) {
 	}{
 		{"a root below a root without a limit", -1, 1, nil, ""},
 		{"a root below a root that allows two", 2, 1, nil, ""},
-		{"a root below a root that allows one", 1, 1, nil, "path_length is 1, and the issuer allows 1 CAs"},
+		{"a root below a root that allows one", 1, 1, nil, "path_length is 1, and the issuer allows 1 CA below"},
 		{"more than the issuer allows", 2, 3, nil, "path_length is 3, and the issuer allows 2 CAs"},
 		{"a root that may have no CA", 2, 0, nil, "the other CA is a root"},
+		{"the issuer itself", -1, 1, func(_, _ *tier) []byte { return nil }, "the other CA in other.pem has the key of the issuer in root.pem"},
+		{"a new root with the old name", -1, 1, func(root, _ *tier) []byte {
+			root.template.Subject.CommonName = "root"
+			return signed(t, root, root)
+		}, "the other CA in other.pem has the name of the issuer in root.pem"},
 		{"an issuing CA", 1, 0, func(root, issuing *tier) []byte { return signed(t, issuing, root) }, ""},
 		{"a root with one wrong bit", 2, 1, func(root, _ *tier) []byte {
 			der := signed(t, root, root)
@@ -152,8 +201,13 @@ func TestACrossCertificateThatCannotWorkIsRefused(t *testing.T) {
 			if test.other != nil {
 				other = test.other
 			}
-			must(t, os.WriteFile(filepath.Join(base, "root.pem"), workdir.CertificatePEM(signed(t, issuer, issuer)), 0o600))
-			must(t, os.WriteFile(filepath.Join(base, "other.pem"), workdir.CertificatePEM(other(root, below)), 0o600))
+			own := signed(t, issuer, issuer)
+			der := other(root, below)
+			if der == nil {
+				der = own
+			}
+			must(t, os.WriteFile(filepath.Join(base, "root.pem"), workdir.CertificatePEM(own), 0o600))
+			must(t, os.WriteFile(filepath.Join(base, "other.pem"), workdir.CertificatePEM(der), 0o600))
 			act := &Act{
 				File: &configs.Ceremony{Ceremony: "cross", Issuer: "root.pem", Certificate: "other.pem", NotAfter: "2030-01-01", PathLength: &test.length, Witnesses: []string{"Anna", "Ben"}},
 				base: base, kind: kinds["cross"], now: func() time.Time { return noon },
@@ -216,7 +270,9 @@ func TestAnInputThatWasExchangedIsRefused(t *testing.T) {
 			must(t, os.WriteFile(path, []byte("ceremony: "+test.kind+"\n"+test.text+head), 0o600))
 			open := func() error {
 				again, err := readAt(path, test.kind, func() time.Time { return noon })
-				must(t, err)
+				if err != nil {
+					return err
+				}
 				log, err := openTranscript(again.out(), again)
 				if err != nil {
 					return err

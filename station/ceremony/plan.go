@@ -77,8 +77,8 @@ func ParsePlan(name string, text []byte, base string) (*Plan, error) {
 			return nil, err
 		}
 	}
-	if p.chain != nil && p.audit != nil && p.audit.Equal(p.chain.Issuing.PublicKey) {
-		return nil, &configs.ValueError{Key: "authority.audit_key", Got: "the key of the issuing CA", Want: "a key of its own", Next: "leave it out, and `station init` makes one: a checkpoint must not be a certificate"}
+	if p.chain != nil && p.audit != nil && (p.audit.Equal(p.chain.Issuing.PublicKey) || p.audit.Equal(p.chain.Root.PublicKey)) {
+		return nil, &configs.ValueError{Key: "authority.audit_key", Got: "the key of the root or of the issuing CA", Want: "a key of its own", Next: "leave it out, and `station init` makes one: a checkpoint must not be a certificate"}
 	}
 	if err := p.checkURIs(); err != nil {
 		return nil, err

@@ -2,13 +2,9 @@ package ceremony
 
 import (
 	"bytes"
-	"crypto"
-	"crypto/ecdsa"
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -18,23 +14,21 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
-	"hallmark/hsm"
 	"hallmark/station/instance"
 	"hallmark/station/reason"
 	"hallmark/station/workdir"
 )
 
 // The transcript says what happened in a ceremony, as JSON lines. Each line names the SHA-256 of the line before
-// it, so that no line can be changed or taken out alone. The key of the ceremony signs the whole file:
+// it, so that no line can be changed or taken out alone. The key of the ceremony signs the whole file, and the text for people:
 // `openssl dgst -sha256 -verify key.pub -signature transcript.sig transcript.jsonl`.
 
 // transcriptFiles are the files that each ceremony writes.
-var transcriptFiles = []string{"key.pub", "transcript.jsonl", "transcript.txt", "transcript.sig"}
+var transcriptFiles = []string{"key.pub", "transcript.jsonl", "transcript.txt", "transcript.txt.sig", "transcript.sig"}
 
 // unfinished is the transcript of a ceremony that has not ended.
 const unfinished = "transcript.unfinished"
@@ -44,6 +38,12 @@ const inputSum = "_sha256"
 
 // ErrTranscript: the transcript of a ceremony that was stopped is not the one that the ceremony wrote.
 var ErrTranscript = reason.New("transcript-damaged", "the transcript in the directory is not that of a ceremony that was stopped")
+
+// damaged refuses a transcript. Another version, too, may have written it, so the text says the way out.
+func damaged(format string, args ...any) error {
+	return fmt.Errorf("%w: %s; it was changed, or another version of this program wrote it: keep the directory with the papers, and begin again with another directory in out and, for a ceremony that makes a key, another label",
+		ErrTranscript, fmt.Sprintf(format, args...))
+}
 
 // An entry of a transcript.
 type entry struct {
@@ -69,12 +69,7 @@ type transcript struct {
 // of a ceremony that was stopped.
 func openTranscript(folder string, a *Act) (*transcript, error) {
 	t := &transcript{folder: folder, now: a.now, show: a.Show}
-	begin := map[string]string{
-		"ceremony": a.File.Ceremony, "file_sha256": hexSum(a.Text), "file": string(a.Text), "program": a.Program, "program_sha256": a.running, "operator": instance.LocalUser(),
-	}
-	for _, file := range a.named {
-		begin[file.key+inputSum] = file.sum
-	}
+	begin := a.begin()
 	err := os.Mkdir(folder, 0o755)
 	if errors.Is(err, fs.ErrExist) {
 		return t, t.resume(begin, a.named)
@@ -90,10 +85,51 @@ func openTranscript(folder string, a *Act) (*transcript, error) {
 	return t, workdir.SyncFolder(folder)
 }
 
+// begin are the facts of the first line.
+func (a *Act) begin() map[string]string {
+	begin := map[string]string{
+		"ceremony": a.File.Ceremony, "file_sha256": hexSum(a.Text), "file": string(a.Text), "program": a.Program, "program_sha256": a.running, "operator": instance.LocalUser(),
+	}
+	for _, file := range a.named {
+		begin[file.key+inputSum] = file.sum
+	}
+	return begin
+}
+
+// checkStopped reads the transcript of a ceremony that was stopped, and refuses that of another ceremony, so that a dry run says it, too.
+func (a *Act) checkStopped() error {
+	path := filepath.Join(a.out(), unfinished)
+	text, err := workdir.ReadInput(path, workdir.MaxFile)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrOutput, err)
+	}
+	lines, err := parseTranscript(text[:bytes.LastIndexByte(text, '\n')+1])
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if len(lines) == 0 {
+		return nil
+	}
+	return sameCeremony(a.out(), lines[0], a.begin(), a.named)
+}
+
+// sameCeremony refuses a transcript whose first line is of another file, or of other inputs.
+func sameCeremony(folder string, first entry, begin map[string]string, named []inputFile) error {
+	if first.What != "begin" || first.Facts["ceremony"] != begin["ceremony"] || first.Facts["file"] != begin["file"] || first.Facts["file_sha256"] != begin["file_sha256"] {
+		return fmt.Errorf("%w: %s holds a stopped ceremony of another file; give the file that it has in its first line, or name another directory in out", ErrOutput, folder)
+	}
+	for _, file := range named {
+		if first.Facts[file.key+inputSum] != file.sum {
+			return fmt.Errorf("%w: %s is not the file that it was when the ceremony began; put that file back, or name another directory in out", ErrOutput, file.path)
+		}
+	}
+	return nil
+}
+
 // stoppedIn reports whether the directory holds a ceremony that was stopped. It refuses any other directory that exists.
 func stoppedIn(folder string) (bool, error) {
 	if _, err := os.Lstat(folder); errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+		return false, canMake(folder)
 	}
 	_, err := os.Lstat(filepath.Join(folder, unfinished))
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
@@ -102,6 +138,27 @@ func stoppedIn(folder string) (bool, error) {
 		return false, fmt.Errorf("%w: %w", ErrOutput, err)
 	}
 	return true, nil
+}
+
+// canMake refuses a path at which no directory can be made.
+func canMake(folder string) error {
+	above := filepath.Dir(folder)
+	what, next := "", "make it first, or name another directory in out"
+	switch info, err := os.Stat(above); {
+	case errors.Is(err, fs.ErrNotExist):
+		what = "does not exist"
+	case err != nil:
+		what = fmt.Sprintf("cannot be read (%v)", err)
+	case !info.IsDir():
+		what, next = "is no directory", "name another directory in out"
+	case errors.Is(unix.Access(above, unix.W_OK|unix.X_OK), unix.EROFS):
+		what, next = "is on a file system that cannot be written", "name a directory elsewhere in out"
+	case unix.Access(above, unix.W_OK|unix.X_OK) != nil:
+		what, next = "cannot be written by the user "+instance.LocalUser(), "change its mode or the user, or name another directory in out"
+	default:
+		return nil
+	}
+	return fmt.Errorf("%w: the directory %s, in which out is to be made, %s; %s", ErrOutput, above, what, next)
 }
 
 // notStopped says what a path for the results is, in which no ceremony was stopped.
@@ -143,7 +200,7 @@ func (t *transcript) goOn(path string, begin map[string]string, named []inputFil
 		return fmt.Errorf("%w: %w", ErrOutput, err)
 	}
 	if len(text) > workdir.MaxFile {
-		return fmt.Errorf("%s: %w: it has more than %d octets", path, ErrTranscript, workdir.MaxFile)
+		return fmt.Errorf("%s: %w", path, damaged("it has more than %d octets", workdir.MaxFile))
 	}
 	// A power cut can tear the line that was written last. The ceremony goes on only when a line is on the disk, so a torn
 	// line says nothing that happened.
@@ -157,14 +214,8 @@ func (t *transcript) goOn(path string, begin map[string]string, named []inputFil
 		}
 		return t.add("begin", begin)
 	}
-	first := t.lines[0]
-	if first.What != "begin" || first.Facts["ceremony"] != begin["ceremony"] || first.Facts["file"] != begin["file"] || first.Facts["file_sha256"] != begin["file_sha256"] {
-		return fmt.Errorf("%w: %s holds a stopped ceremony of another file; give the file that it has in its first line, or name another directory in out", ErrOutput, t.folder)
-	}
-	for _, file := range named {
-		if first.Facts[file.key+inputSum] != file.sum {
-			return fmt.Errorf("%w: %s is not the file that it was when the ceremony began; put that file back, or name another directory in out", ErrOutput, file.path)
-		}
+	if err := sameCeremony(t.folder, t.lines[0], begin, named); err != nil {
+		return err
 	}
 	if err := t.cut(len(whole)); err != nil {
 		return err
@@ -196,7 +247,7 @@ func parseTranscript(text []byte) (lines []entry, err error) {
 		decoder := json.NewDecoder(bytes.NewReader(row))
 		decoder.DisallowUnknownFields()
 		if err := decoder.Decode(&one); err != nil || len(bytes.TrimSpace(row[decoder.InputOffset():])) > 0 || one.Seq != len(lines) || one.Previous != previous {
-			return nil, fmt.Errorf("%w: line %d does not follow the line before it", ErrTranscript, len(lines)+1)
+			return nil, damaged("line %d does not follow the line before it", len(lines)+1)
 		}
 		lines, previous = append(lines, one), hexSum(row)
 	}
@@ -208,8 +259,14 @@ func hexSum(text []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// add appends a line. The line is on the disk before the ceremony goes on.
+// add appends a line. The line is on the disk before the ceremony goes on. Texts of a token that cannot be read are escaped.
 func (t *transcript) add(what string, facts map[string]string) error {
+	facts = maps.Clone(facts)
+	for key, value := range facts {
+		if !slices.Contains(severalLines, key) {
+			facts[key] = shown(value)
+		}
+	}
 	one := entry{Seq: len(t.lines), At: t.now().UTC().Format(time.RFC3339), What: what, Facts: facts}
 	if len(t.text) > 0 {
 		_, last := cutLast(t.text)
@@ -235,209 +292,6 @@ func (t *transcript) add(what string, facts map[string]string) error {
 func cutLast(text []byte) (before, last []byte) {
 	at := bytes.LastIndexByte(text[:len(text)-1], '\n') + 1
 	return text[:at], text[at:]
-}
-
-// readable is a line for people. The screen leaves out the file of the ceremony.
-func (l entry) readable(whole bool) string {
-	var text strings.Builder
-	fmt.Fprintf(&text, "%2d  %s  %s\n", l.Seq, l.At, l.What)
-	for _, key := range slices.Sorted(maps.Keys(l.Facts)) {
-		if value := l.Facts[key]; value != "" && (whole || key != "file" && key != "pem") {
-			fmt.Fprintf(&text, "      %-16s %s\n", key, strings.ReplaceAll(strings.TrimSpace(value), "\n", "\n"+strings.Repeat(" ", 23)))
-		}
-	}
-	return text.String()
-}
-
-// intendCertificate records what the key will sign, before it does: a signature that was made and whose answer got lost is on record, too.
-func (t *transcript) intendCertificate(twin *x509.Certificate) error {
-	return t.add("certificate-intended", map[string]string{
-		"subject": twin.Subject.String(), "serial": twin.SerialNumber.Text(16), "tbs_sha256": hexSum(twin.RawTBSCertificate),
-	})
-}
-
-// certificate records a certificate.
-func (t *transcript) certificate(c *x509.Certificate) error {
-	return t.add("certificate", map[string]string{
-		"subject_spki_sha256": hexSum(c.RawSubjectPublicKeyInfo),
-		"subject":             c.Subject.String(), "issuer": c.Issuer.String(), "serial": c.SerialNumber.Text(16), "sha256": hexSum(c.Raw),
-		"not_before": c.NotBefore.UTC().Format(time.RFC3339), "not_after": c.NotAfter.UTC().Format(time.RFC3339), "pem": string(workdir.CertificatePEM(c.Raw)),
-	})
-}
-
-// intend records label and id of the key before the key is made. A resumed ceremony takes those that it had.
-func (t *transcript) intend(label string, octets int, random io.Reader) (ref hsm.KeyRef, begun bool, err error) {
-	for _, one := range t.lines {
-		switch one.What {
-		case "key-intended":
-			id, err := hex.DecodeString(one.Facts["id"])
-			if err != nil || len(id) == 0 || one.Facts["label"] != label {
-				return hsm.KeyRef{}, false, fmt.Errorf("%w: it intends another key than %q", ErrTranscript, label)
-			}
-			ref, begun = hsm.KeyRef{ID: id, Label: label}, true
-		case "key-refused":
-			begun = false
-		}
-	}
-	if begun {
-		return ref, true, nil
-	}
-	if ref, err = newRef(label, octets, random); err != nil {
-		return ref, false, err
-	}
-	return ref, false, t.add("key-intended", map[string]string{"label": label, "id": hex.EncodeToString(ref.ID)})
-}
-
-// refused takes the intent back.
-func (t *transcript) refused(ref hsm.KeyRef) error {
-	return t.add("key-refused", map[string]string{"label": ref.Label, "id": hex.EncodeToString(ref.ID)})
-}
-
-// left names the key that the ceremony has made or may have made, for the error of a ceremony that stops; empty: there is none.
-func (t *transcript) left() (text string) {
-	for _, one := range t.lines {
-		switch one.What {
-		case "key-intended":
-			text = left(one.Facts["label"], one.Facts["id"], false)
-		case "key-made", "key-adopted":
-			text = left(one.Facts["label"], one.Facts["id"], true)
-		case "key-refused":
-			text = ""
-		}
-	}
-	if text != "" {
-		text += "; the same command goes on with it"
-	}
-	return text
-}
-
-// discard removes the transcript of a ceremony in which nothing has happened to a key, such as one whose token was not found: a file
-// that is corrected may then take the same directory.
-func (t *transcript) discard() error {
-	nothing := []string{"begin", "resumed", "token", "issuer-found", "key-intended", "key-refused"}
-	if t.left() != "" || slices.ContainsFunc(t.lines, func(one entry) bool { return !slices.Contains(nothing, one.What) }) {
-		return nil
-	}
-	if others, err := os.ReadDir(t.folder); err != nil || len(others) > 1 { // somebody keeps something there
-		return err
-	}
-	if err := errors.Join(os.Remove(t.file.Name()), os.Remove(t.folder)); err != nil {
-		return fmt.Errorf("%w: %w", ErrOutput, err)
-	}
-	return nil
-}
-
-// finish writes the results, and then the transcript with its signature.
-func (t *transcript) finish(files []workdir.File, key crypto.Signer) error {
-	public, err := publicPEM(key.Public())
-	if err != nil {
-		return err
-	}
-	files = append(files, workdir.File{Path: "key.pub", Content: public})
-	facts := map[string]string{}
-	for _, file := range files {
-		facts[file.Path] = hexSum(file.Content)
-	}
-	if err := t.add("end", facts); err != nil {
-		return err
-	}
-	signature, err := sign(t.text, key)
-	if err != nil {
-		return err
-	}
-	files = append(files, workdir.File{Path: "transcript.jsonl", Content: t.text}, workdir.File{Path: "transcript.txt", Content: t.printable()},
-		workdir.File{Path: "transcript.sig", Content: signature})
-	for _, file := range files {
-		path := filepath.Join(t.folder, file.Path)
-		if t.resumed { // the ceremony that was stopped may have been stopped here, and its results belong to no transcript
-			if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return fmt.Errorf("%w: %w", ErrOutput, err)
-			}
-		}
-		if err := writeOnce(path, file.Content); err != nil {
-			return err
-		}
-	}
-	return t.end()
-}
-
-// end takes the name from the unfinished transcript, when all results are written. Its lock stays until close.
-func (t *transcript) end() error {
-	err := errors.Join(workdir.SyncFolder(t.folder), os.Remove(filepath.Join(t.folder, unfinished)), workdir.SyncFolder(t.folder))
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrOutput, err)
-	}
-	return nil
-}
-
-// complete reports whether all results are written, and the signature of the transcript verifies. Nothing is then made or removed.
-func (t *transcript) complete() (bool, error) {
-	last := t.lines[len(t.lines)-1]
-	if last.What != "end" {
-		return false, nil
-	}
-	wanted := maps.Clone(last.Facts)
-	wanted["transcript.jsonl"], wanted["transcript.txt"], wanted["transcript.sig"] = hexSum(t.text), hexSum(t.printable()), ""
-	found := map[string][]byte{}
-	for name, sum := range wanted {
-		text, err := workdir.ReadInput(filepath.Join(t.folder, name), workdir.MaxFile)
-		if errors.Is(err, fs.ErrNotExist) {
-			return false, nil
-		} else if err != nil {
-			return false, fmt.Errorf("%w: %w", ErrOutput, err)
-		}
-		if sum != "" && hexSum(text) != sum {
-			return false, nil
-		}
-		found[name] = text
-	}
-	block, _ := pem.Decode(found["key.pub"])
-	if block == nil {
-		return false, nil
-	}
-	public, err := x509.ParsePKIXPublicKey(block.Bytes)
-	key, ok := public.(*ecdsa.PublicKey)
-	sum := sha256.Sum256(t.text)
-	return err == nil && ok && ecdsa.VerifyASN1(key, sum[:], found["transcript.sig"]), nil
-}
-
-// sign signs the transcript, and verifies the signature.
-func sign(text []byte, key crypto.Signer) ([]byte, error) {
-	sum := sha256.Sum256(text)
-	signature, err := key.Sign(nil, sum[:], crypto.SHA256)
-	if err != nil {
-		return nil, fmt.Errorf("signing the transcript: %w", err)
-	}
-	if public, ok := key.Public().(*ecdsa.PublicKey); !ok || !ecdsa.VerifyASN1(public, sum[:], signature) {
-		return nil, errors.New("signing the transcript: the signature does not verify")
-	}
-	return signature, nil
-}
-
-// printable is the transcript for people, with places for two signatures by hand.
-func (t *transcript) printable() []byte {
-	var text strings.Builder
-	fmt.Fprintf(&text, "Transcript of a key ceremony\nsha256 of transcript.jsonl: %s\n\n", hexSum(t.text))
-	for _, one := range t.lines {
-		text.WriteString(one.readable(true))
-	}
-	for range 2 {
-		text.WriteString("\n\nname ______________________________  date ____________  signature ______________________________\n")
-	}
-	return []byte(text.String())
-}
-
-// writeOnce writes a file that must not exist, and that nobody changes afterwards.
-func writeOnce(path string, content []byte) error {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o444)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrOutput, err)
-	}
-	_, err = file.Write(content)
-	if err = errors.Join(err, file.Chmod(0o444), file.Sync(), file.Close()); err != nil {
-		return fmt.Errorf("%w: %w", ErrOutput, err)
-	}
-	return nil
 }
 
 func (t *transcript) close() error { return t.file.Close() }

@@ -26,7 +26,7 @@ func TestATranscriptGoesOnWhereACeremonyStopped(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "out")
 	first, err := openTranscript(folder, newAct("a"))
 	must(t, err)
-	ref, _, err := first.intend("issuing", 8, bytes.NewReader(make([]byte, 8)))
+	key, err := first.intend("issuing", 8, bytes.NewReader(make([]byte, 8)))
 	must(t, err)
 	if left := first.left(); !strings.Contains(left, `the key "issuing" with id 0000000000000000 may be on the token`) {
 		t.Errorf("a stop while the key is made says %q", left)
@@ -35,20 +35,20 @@ func TestATranscriptGoesOnWhereACeremonyStopped(t *testing.T) {
 
 	second, err := openTranscript(folder, newAct("a"))
 	must(t, err)
-	again, begun, err := second.intend("issuing", 8, bytes.NewReader([]byte("another id")))
+	again, err := second.intend("issuing", 8, bytes.NewReader([]byte("another id")))
 	must(t, err)
-	if !bytes.Equal(again.ID, ref.ID) || !second.resumed || !begun {
-		t.Errorf("the second ceremony takes the id %x, want %x", again.ID, ref.ID)
+	if !bytes.Equal(again.ref.ID, key.ref.ID) || !second.resumed || !again.begun {
+		t.Errorf("the second ceremony takes the id %x, want %x", again.ref.ID, key.ref.ID)
 	}
-	must(t, second.refused(again))
+	must(t, second.refused(again.ref))
 	if left := second.left(); left != "" {
 		t.Errorf("after the token refused the label: %q", left)
 	}
 	must(t, second.close())
 	third, err := openTranscript(folder, newAct("a"))
 	must(t, err)
-	if next, begun, err := third.intend("issuing", 8, bytes.NewReader([]byte("a new id"))); err != nil || begun || string(next.ID) != "a new id" {
-		t.Errorf("after a refused label: the id %x, begun %v, %v", next.ID, begun, err)
+	if next, err := third.intend("issuing", 8, bytes.NewReader([]byte("a new id"))); err != nil || next.begun || string(next.ref.ID) != "a new id" {
+		t.Errorf("after a refused label: %+v, %v", next, err)
 	}
 	must(t, third.close())
 	if _, err := openTranscript(folder, newAct("b")); !errors.Is(err, ErrOutput) {
@@ -71,7 +71,7 @@ func TestACeremonyIsHeldByOneProcess(t *testing.T) {
 func TestAFinishedCeremonyIsNotHeldAgain(t *testing.T) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(t, err)
-	results := []string{"root.pem", "key.pub", "transcript.jsonl", "transcript.txt", "transcript.sig"}
+	results := []string{"root.pem", "key.pub", "transcript.jsonl", "transcript.txt", "transcript.txt.sig", "transcript.sig"}
 	for _, test := range []struct {
 		name   string
 		change func(folder string) error
@@ -84,6 +84,7 @@ func TestAFinishedCeremonyIsNotHeldAgain(t *testing.T) {
 			return errors.Join(os.Remove(filepath.Join(folder, "root.pem")), os.WriteFile(filepath.Join(folder, "root.pem"), []byte("other"), 0o600))
 		}, false},
 		{"the signature is cut", func(folder string) error { return os.Truncate(filepath.Join(folder, "transcript.sig"), 10) }, false},
+		{"the signature of the text for people is cut", func(folder string) error { return os.Truncate(filepath.Join(folder, "transcript.txt.sig"), 10) }, false},
 		{"the text for people is missing", func(folder string) error { return os.Remove(filepath.Join(folder, "transcript.txt")) }, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -173,7 +174,7 @@ func TestATranscriptThatWasChangedIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			must(t, os.WriteFile(filepath.Join(folder, unfinished), text, 0o600))
-			if _, err := openTranscript(folder, newAct("a")); !errors.Is(err, ErrTranscript) {
+			if _, err := openTranscript(folder, newAct("a")); !errors.Is(err, ErrTranscript) || !strings.Contains(err.Error(), "begin again with another directory in out") {
 				t.Errorf("got %v", err)
 			}
 		})
@@ -254,8 +255,8 @@ func TestAStoppedTranscriptThatSomebodyWroteAnewIsRefused(t *testing.T) {
 			if err != nil {
 				return
 			}
-			if ref, _, err := log.intend("issuing", 8, bytes.NewReader(make([]byte, 8))); !errors.Is(err, ErrTranscript) {
-				t.Errorf("adopts the key %v: %v", ref, err)
+			if key, err := log.intend("issuing", 8, bytes.NewReader(make([]byte, 8))); !errors.Is(err, ErrTranscript) {
+				t.Errorf("adopts the key %+v: %v", key, err)
 			}
 			must(t, log.close())
 		})

@@ -21,58 +21,84 @@ var boardColumns = []string{"board_id", "purpose", "hardware_id", "board_type", 
 // row has no pointers, which the garbage collector would follow again and again: texts that many
 // rows share are words, other texts lie in one block of memory.
 type boardRow struct {
-	next                                          int // another row of the same board, or -1
+	next                                          int32 // another row of the same board, or -1
 	boardID, hardwareID, serial, certificate, run span
 	purpose, kind, firmware, firmwareHash, huk    word
 	status, profile, profileHash, order           word
 	operator, lastEnding, lastReason              word
 	firstSeen, scrapped, changed                  moment
-	runs                                          int
+	runs                                          int32
 }
 
 // boards follows the entries, and has a row for each board and purpose.
 type boards struct {
 	texts
-	table        []boardRow
-	ofBoard      map[digest]int    // the newest row of a board, by the digest of its BoardID
-	serials      map[digest]int    // the row whose newest certificate has the serial number
+	table        rowTable
+	ofBoard      map[textKey]int32 // the newest row of a board, by its BoardID
+	serials      map[textKey]int32 // the row whose newest certificate has the serial number
 	operator     map[string]string // of open Runs
 	admittedOnly bool              // only admitted boards have a row, as in bundles before firstWithRefused
 }
 
 func newBoards() *boards {
-	return &boards{texts: texts{ids: map[string]word{"": 0}, words: []string{""}}, ofBoard: map[digest]int{}, serials: map[digest]int{}, operator: map[string]string{}}
+	return &boards{texts: texts{ids: map[string]word{"": 0}, words: []string{""}}, ofBoard: map[textKey]int32{}, serials: map[textKey]int32{}, operator: map[string]string{}}
 }
 
-// keyOf gives the key of a text in a map without pointers.
-func keyOf(text string) digest { return sha256.Sum256([]byte(text)) }
+// A textKey stands for a text in a map without pointers: half of its SHA-256, in which nobody finds two texts with the same key.
+type textKey [sha256.Size / 2]byte
+
+func keyOf(text string) textKey {
+	sum := sha256.Sum256([]byte(text))
+	return textKey(sum[:])
+}
+
+// A rowTable grows without a copy of the rows that it has.
+type rowTable struct {
+	blocks []*[rowsOfBlock]boardRow
+	size   int32
+}
+
+const rowsOfBlock = 512
+
+func (t *rowTable) at(n int32) *boardRow { return &t.blocks[n/rowsOfBlock][n%rowsOfBlock] }
+
+// add adds a row, and gives its number.
+func (t *rowTable) add(row boardRow) int32 {
+	n := t.size
+	if n%rowsOfBlock == 0 {
+		t.blocks = append(t.blocks, new([rowsOfBlock]boardRow))
+	}
+	t.size++
+	*t.at(n) = row
+	return n
+}
 
 // rowsOf gives the numbers of the rows of a board.
-func (b *boards) rowsOf(id string) iter.Seq[int] {
-	return func(yield func(int) bool) {
+func (b *boards) rowsOf(id string) iter.Seq[int32] {
+	return func(yield func(int32) bool) {
 		n, known := b.ofBoard[keyOf(id)]
 		for known && n >= 0 && yield(n) {
-			n = b.table[n].next
+			n = b.table.at(n).next
 		}
 	}
 }
 
 // row gives the number of the row of a board and purpose.
-func (b *boards) row(id, purpose string) int {
+func (b *boards) row(id, purpose string) int32 {
 	wanted := b.word(purpose)
 	for n := range b.rowsOf(id) {
-		if b.table[n].purpose == wanted {
+		if b.table.at(n).purpose == wanted {
 			return n
 		}
 	}
-	key, next := keyOf(id), -1
+	key, next := keyOf(id), int32(-1)
 	if n, known := b.ofBoard[key]; known {
 		next = n
 	}
-	b.ofBoard[key] = len(b.table)
-	b.table = append(b.table, boardRow{next: next, purpose: wanted})
-	b.put(&b.table[len(b.table)-1].boardID, id)
-	return len(b.table) - 1
+	n := b.table.add(boardRow{next: next, purpose: wanted})
+	b.ofBoard[key] = n
+	b.put(&b.table.at(n).boardID, id)
+	return n
 }
 
 func (b *boards) add(e *audit.Entry) {
@@ -81,10 +107,10 @@ func (b *boards) add(e *audit.Entry) {
 	switch {
 	case board.ID == "":
 	case e.Type == "board.admitted":
-		b.admitted(e, &b.table[b.row(board.ID, run.Purpose)])
+		b.admitted(e, b.table.at(b.row(board.ID, run.Purpose)))
 	case e.Type == "board.scrapped":
 		for n := range b.rowsOf(board.ID) {
-			b.table[n].scrapped = momentOf(e.Time)
+			b.table.at(n).scrapped = momentOf(e.Time)
 		}
 	case e.Type == "cert.issue.intent":
 		b.intended(e, b.row(board.ID, cert.Purpose))
@@ -93,7 +119,7 @@ func (b *boards) add(e *audit.Entry) {
 	case isEnd && e.Details["admitted"] == "false":
 		b.refused(e, ending)
 	case isEnd:
-		r := &b.table[b.row(board.ID, run.Purpose)]
+		r := b.table.at(b.row(board.ID, run.Purpose))
 		r.lastEnding, r.lastReason = b.word(ending), b.word(e.Reason)
 		delete(b.operator, run.ID)
 	}
@@ -107,11 +133,11 @@ func (b *boards) refused(e *audit.Entry, ending string) {
 		return
 	}
 	for n := range b.rowsOf(e.Board.ID) {
-		if b.table[n].purpose == b.word(purpose) && (b.table[n].runs > 0 || b.table[n].serial.size > 0) {
+		if b.table.at(n).purpose == b.word(purpose) && (b.table.at(n).runs > 0 || b.table.at(n).serial.size() > 0) {
 			return
 		}
 	}
-	r := &b.table[b.row(e.Board.ID, purpose)]
+	r := b.table.at(b.row(e.Board.ID, purpose))
 	b.said(e, r)
 	r.lastEnding, r.lastReason = b.word(ending), b.word(e.Reason)
 }
@@ -132,8 +158,8 @@ func (b *boards) admitted(e *audit.Entry, r *boardRow) {
 }
 
 // intended begins another certificate. The certificate before stays in the events.
-func (b *boards) intended(e *audit.Entry, n int) {
-	r := &b.table[n]
+func (b *boards) intended(e *audit.Entry, n int32) {
+	r := b.table.at(n)
 	delete(b.serials, keyOf(b.text(r.serial)))
 	b.put(&r.serial, e.Cert.Serial)
 	b.put(&r.certificate, "")
@@ -149,7 +175,7 @@ func (b *boards) changed(e *audit.Entry) {
 	if !known {
 		return
 	}
-	r := &b.table[n]
+	r := b.table.at(n)
 	r.status, r.changed = b.word(e.Cert.Status), momentOf(e.Time)
 	if e.Cert.SHA256 != "" {
 		b.put(&r.certificate, e.Cert.SHA256)
@@ -158,17 +184,17 @@ func (b *boards) changed(e *audit.Entry) {
 
 // rows gives the cells of the rows in the order in which the boards were first seen.
 func (b *boards) rows() iter.Seq[[]string] {
-	order := make([]int, len(b.table))
+	order := make([]int32, b.table.size)
 	for n := range order {
-		order[n] = n
+		order[n] = int32(n)
 	}
-	slices.SortFunc(order, func(i, j int) int {
-		x, y := &b.table[i], &b.table[j]
+	slices.SortFunc(order, func(i, j int32) int {
+		x, y := b.table.at(i), b.table.at(j)
 		return cmp.Or(x.firstSeen.compare(y.firstSeen), bytes.Compare(b.octets(x.boardID), b.octets(y.boardID)), -cmp.Compare(b.words[x.purpose], b.words[y.purpose]))
 	})
 	return func(yield func([]string) bool) {
 		for _, n := range order {
-			if !yield(b.cells(&b.table[n])) {
+			if !yield(b.cells(b.table.at(n))) {
 				return
 			}
 		}
@@ -179,14 +205,14 @@ func (b *boards) cells(r *boardRow) []string {
 	w := b.words
 	return []string{b.text(r.boardID), w[r.purpose], b.text(r.hardwareID), w[r.kind], w[r.firmware], w[r.firmwareHash], w[r.huk], r.firstSeen.String(), r.scrapped.String(),
 		b.text(r.serial), b.text(r.certificate), w[r.status], r.changed.String(), w[r.profile], w[r.profileHash], w[r.order], w[r.operator], b.text(r.run),
-		strconv.Itoa(r.runs), w[r.lastEnding], w[r.lastReason]}
+		strconv.Itoa(int(r.runs)), w[r.lastEnding], w[r.lastReason]}
 }
 
 // texts keeps texts without a pointer for each.
 type texts struct {
-	ids   map[string]word
-	words []string
-	block []byte
+	ids    map[string]word
+	words  []string
+	blocks [][]byte
 }
 
 // A word is the number of a text that many rows share.
@@ -201,22 +227,42 @@ func (t *texts) word(text string) word {
 	return id
 }
 
-// A span is where a text lies in the block.
-type span struct{ first, size int }
+// A span is where a text lies in the blocks: the number of its first octet there, and its size, for which
+// 16 bits are enough because an entry has at most 65,535 octets.
+type span uint64
 
-func (t *texts) octets(s span) []byte { return t.block[s.first : s.first+s.size] }
+func (s span) first() int { return int(s >> 16) }
+
+func (s span) size() int { return int(s & (textBlock - 1)) }
+
+// textBlock is the size of a block of texts, in octets. No text lies in two blocks.
+const textBlock = 1 << 16
+
+func (t *texts) octets(s span) []byte {
+	at := s.first() % textBlock
+	if s == 0 {
+		return nil
+	}
+	return t.blocks[s.first()/textBlock][at : at+s.size()]
+}
 
 func (t *texts) text(s span) string { return string(t.octets(s)) }
 
 // put replaces a text. A text that is no longer than the one before takes its place.
 func (t *texts) put(s *span, text string) {
-	if len(text) > s.size {
-		*s = span{len(t.block), len(text)}
-		t.block = append(t.block, text...)
+	text = text[:min(len(text), textBlock-1)]
+	if len(text) > s.size() {
+		if len(t.blocks) == 0 || len(t.blocks[len(t.blocks)-1])+len(text) > textBlock {
+			t.blocks = append(t.blocks, make([]byte, 0, textBlock))
+		}
+		last := &t.blocks[len(t.blocks)-1]
+		first := (len(t.blocks)-1)*textBlock + len(*last)
+		*last = append(*last, text...)
+		*s = span(first)<<16 | span(len(text))
 		return
 	}
-	copy(t.block[s.first:], text)
-	s.size = len(text)
+	*s = span(s.first())<<16 | span(len(text))
+	copy(t.octets(*s), text)
 }
 
 // A moment is a time of an entry, or none.

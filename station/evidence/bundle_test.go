@@ -44,8 +44,11 @@ func TestEachChangedOctetIsFound(t *testing.T) {
 				return err
 			}))
 		}
-		for range 500 {
+		for n := range len(files) + 500 { // each file once, then any
 			file := files[random.IntN(len(files))]
+			if n < len(files) {
+				file = files[n]
+			}
 			content, err := os.ReadFile(file)
 			m.must(err)
 			changed := bytes.Clone(content)

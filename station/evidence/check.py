@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# Edition 6.
+# Edition 7.
 """Checks this bundle with Python's standard library and openssl alone, the whole log or a part of it.
 
 usage: python3 -I check.py [--key FILE] [--anchor CHECKPOINT]
@@ -40,6 +40,17 @@ def sha(data):
     return hashlib.sha256(data).digest()
 
 
+def sha_of_file(*path):
+    hash = hashlib.sha256()
+    try:
+        with open(os.path.join(HERE, *path), "rb") as f:
+            for block in iter(lambda: f.read(1 << 20), b""):
+                hash.update(block)
+    except OSError as e:
+        fail("%s: %s" % ("/".join(path), e.strerror))
+    return hash.digest()
+
+
 def index(n):  # C2SP tlog-tiles: groups of three digits
     text = "%03d" % (n % 1000)
     while n >= 1000:
@@ -69,6 +80,133 @@ def given(path):
         fail("%s: %s" % (path, e.strerror))
 
 
+# P-256 (NIST SP 800-186 section 3.2.1.3): y*y = x*x*x - 3*x + B modulo P; a base point generates N points.
+P = 2**256 - 2**224 + 2**192 + 2**96 - 1
+N = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551
+B = 0x5ac635d8aa3a93e7b3ebbd55769886bc651d06b0cc53b0f63bce3c3e27d2604b
+SPKI = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200")  # a key on P-256 up to its point (RFC 5480 section 2)
+
+
+def plus(a, b):  # a: Jacobian coordinates, or None for the point at infinity; b: affine coordinates
+    if a is None:
+        return b + (1,)
+    x, y, z = a
+    zz = z * z % P
+    h, r = (b[0] * zz - x) % P, (b[1] * zz * z - y) % P
+    if h == 0:
+        return twice(a) if r == 0 else None
+    hh = h * h % P
+    hhh, v = h * hh % P, x * hh % P
+    x = (r * r - hhh - 2 * v) % P
+    return x, (r * (v - x) - y * hhh) % P, z * h % P
+
+
+def twice(a):
+    if a is None:
+        return None
+    x, y, z = a
+    zz, yy = z * z % P, y * y % P
+    b, m = 4 * x * yy % P, 3 * (x - zz) * (x + zz) % P
+    x = (m * m - 2 * b) % P
+    return x, (m * (b - x) - 8 * yy * yy) % P, 2 * y * z % P
+
+
+def affine(points):  # with one inversion for all
+    before, z, result = [], 1, []
+    for point in points:
+        before.append(z)
+        z = z * point[2] % P
+    inverse = pow(z, P - 2, P)
+    for point, z in zip(reversed(points), reversed(before)):
+        z, inverse = z * inverse % P, inverse * point[2] % P
+        result.append((point[0] * z * z % P, point[1] * z * z * z % P))
+    return result[::-1]
+
+
+def multiples(point, count):  # once, twice, ... count times the point
+    all = [point + (1,)]
+    while len(all) < count:
+        all.append(plus(all[-1], point))
+    return affine(all)
+
+
+class Point:  # a point on P-256; one that is used often gets a table
+    def __init__(self, x, y):
+        self.xy, self.used, self.table = (x, y), 0, []
+        if x >= P or y >= P or (y * y - x * x * x + 3 * x - B) % P:
+            raise ValueError("the point is not on the curve P-256")
+
+    def make_table(self):  # for each octet of a number its multiples of the point
+        point = self.xy
+        for _ in range(32):
+            self.table.append(multiples(point, 256))
+            point = self.table[-1].pop()
+
+    def times(self, number):
+        self.used, total = self.used + 1, None
+        if self.used == 16:
+            self.make_table()
+        for row, octet in zip(self.table, number.to_bytes(32, "little")):
+            if octet:
+                total = plus(total, row[octet - 1])
+        if self.table:
+            return total
+        some = multiples(self.xy, 15)
+        for digit in "%064x" % number:
+            total = twice(twice(twice(twice(total))))
+            if digit != "0":
+                total = plus(total, some[int(digit, 16) - 1])
+        return total
+
+
+BASE = Point(0x6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296, 0x4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5)
+
+
+def point_of(spki):
+    if len(spki) != len(SPKI) + 65 or not spki.startswith(SPKI + b"\4"):
+        raise ValueError("not a key on P-256")
+    at = len(SPKI) + 1
+    return Point(int.from_bytes(spki[at:at + 32], "big"), int.from_bytes(spki[at + 32:], "big"))
+
+
+def holds(key, text, r, s):  # ECDSA with SHA-256 (FIPS 186-5 section 6.4.2); a log has many signatures, and a process of openssl for each takes minutes
+    if not (0 < r < N and 0 < s < N):
+        return False
+    inverse = pow(s, N - 2, N)
+    of_base, of_key = BASE.times(int.from_bytes(sha(text), "big") * inverse % N), key.times(r * inverse % N)
+    if of_base:
+        of_key = plus(of_key, affine([of_base])[0])
+    if of_key is None:
+        return False
+    x, _, z = of_key
+    return any((candidate * z * z - x) % P == 0 for candidate in (r, r + N) if candidate < P)
+
+
+def integer(data):  # DER INTEGER (X.690 section 8.3)
+    data = data.lstrip(b"\0") or b"\0"
+    data = b"\0" + data if data[0] > 127 else data
+    return bytes([2, len(data)]) + data
+
+
+def numbers_in(signature):  # r and s of a signature in DER (RFC 3279 section 2.2.3); 0 and 0, which no signature has, for another form
+    r = signature[4:4 + signature[3]] if len(signature) > 3 else b""
+    s = signature[6 + len(r):]
+    body = integer(r) + integer(s)
+    if len(body) > 127 or bytes([0x30, len(body)]) + body != signature:
+        return 0, 0
+    return int.from_bytes(r, "big"), int.from_bytes(s, "big")
+
+
+def openssl_holds(spki, text, signature):
+    with tempfile.TemporaryDirectory() as d:
+        for n, data in (("key", spki), ("sig", signature), ("text", text)):
+            with open(os.path.join(d, n), "wb") as f:
+                f.write(data)
+        done = subprocess.run(["openssl", "dgst", "-sha256", "-keyform", "DER", "-verify", os.path.join(d, "key"),
+                               "-signature", os.path.join(d, "sig"), os.path.join(d, "text")], capture_output=True)
+    return done.returncode == 0
+
+
 def open_key(vkey):  # C2SP signed-note, ECDSA P-256 (type 0x02)
     try:
         origin, key_id, key = vkey.strip().split("+", 2)
@@ -77,11 +215,14 @@ def open_key(vkey):  # C2SP signed-note, ECDSA P-256 (type 0x02)
         fail("the verifier key is not NAME+ID+KEY on one line, as in log.vkey")
     if key[:1] != b"\x02" or sha(key[1:])[:4].hex() != key_id:
         fail("the verifier key is not an ECDSA key with its key id")
-    return origin, key_id, key[1:]
+    try:
+        return origin, key_id, key[1:], point_of(key[1:])
+    except ValueError as e:
+        fail("the verifier key: %s" % e)
 
 
-def open_note(note, vkey, name):  # C2SP signed-note
-    origin, key_id, spki = open_key(vkey)
+def open_note(note, key, name, openssl=False):  # C2SP signed-note; openssl: asks openssl, too
+    origin, key_id, spki, point = key
     text, _, signatures = note.replace(b"\r\n", b"\n").partition(b"\n\n")
     text += b"\n"
     lines, signatures = text.decode("utf-8", "replace").split("\n"), signatures.decode("utf-8", "replace").splitlines()
@@ -95,13 +236,7 @@ def open_note(note, vkey, name):  # C2SP signed-note
             continue
         if dash != "\u2014" or who != origin or signature[:4].hex() != key_id:
             continue
-        with tempfile.TemporaryDirectory() as d:
-            for n, data in (("key", spki), ("sig", signature[4:]), ("text", text)):
-                with open(os.path.join(d, n), "wb") as f:
-                    f.write(data)
-            done = subprocess.run(["openssl", "dgst", "-sha256", "-keyform", "DER", "-verify", os.path.join(d, "key"),
-                                   "-signature", os.path.join(d, "sig"), os.path.join(d, "text")], capture_output=True)
-        if done.returncode != 0:
+        if not holds(point, text, *numbers_in(signature[4:])) or (openssl and not openssl_holds(spki, text, signature[4:])):
             fail("%s: wrong signature" % name)
         if lines[0] != origin:
             fail("%s: another log" % name)
@@ -191,7 +326,7 @@ def check_sums(there):  # each file is the one of SHA256SUMS, and each file of S
     for path, digest in sorted(listed.items()):
         if ".." in path.split("/") or path.startswith("/"):
             fail("SHA256SUMS names a file outside of the bundle: %s" % path)
-        if sha(read(*path.split("/"))).hex() != digest:
+        if sha_of_file(*path.split("/")).hex() != digest:
             fail("%s was changed" % path)
 
 
@@ -211,7 +346,7 @@ def check_names(there, is_part, is_signed, issued):  # no file is missing, and n
         fail("%s does not belong to the bundle" % name)
 
 
-RECEIPTS, SAID = [], {}  # receipts of boards; by Run, what the board said of itself when the Run began
+SAID = {}  # by Run, what the board said of itself when the Run began
 SERIALS, BOARDS, TOLD = {}, set(), []  # serial numbers with an open intent or without; boards; checkpoints that entries tell of
 
 
@@ -220,6 +355,8 @@ def note_entry(body, number, issued, is_part):  # keeps what an entry says of ce
     if entry["seq"] != number:
         fail("entry %d says it is entry %d" % (number, entry["seq"]))
     serial = (entry.get("cert") or {}).get("serial")
+    if not serial and entry["type"] in ("cert.issue.intent", "cert.issued", "cert.issue.failed", "cert.issue.unresolved"):
+        fail("entry %d names no serial number" % number)
     if entry["type"] == "cert.issue.intent":
         if serial in SERIALS:
             fail("entry %d: serial number %s has an intent a second time" % (number, serial))
@@ -231,7 +368,7 @@ def note_entry(body, number, issued, is_part):  # keeps what an entry says of ce
             fail("entry %d: serial number %s was issued without an open intent" % (number, serial))
         SERIALS[serial] = False
         issued[entry["cert"]["sha256"]] = number
-    if (entry.get("board") or {}).get("id"):
+    if is_part and (entry.get("board") or {}).get("id"):
         BOARDS.add(entry["board"]["id"])
     if entry["type"] == "log.checkpoint":
         TOLD.append((number, int(entry["details"]["size"]), entry["details"]["root"]))
@@ -239,7 +376,7 @@ def note_entry(body, number, issued, is_part):  # keeps what an entry says of ce
     if entry["type"] == "board.admitted":
         SAID[run] = entry["board"]
     if details.get("receipt"):
-        RECEIPTS.append((number, entry, SAID.get(run)))
+        RECEIPTS.add(number, entry, SAID.get(run), issued)
     if entry["type"].startswith("run."):
         SAID.pop(run, None)
 
@@ -261,10 +398,38 @@ class Roots:  # takes the leaves in their order, and gives the root after each
         return hash
 
 
+class Tiles:  # compares the tiles of the bundle with those of the leaves (C2SP tlog-tiles)
+    def __init__(self):
+        self.levels, self.wrong = [], ""  # for each level the number of the tile and its hashes so far; the first tile of another log
+
+    def add(self, hash, level=0):
+        if level == len(self.levels):
+            self.levels.append((0, []))
+        self.levels[level][1].append(hash)
+        if len(self.levels[level][1]) == 256:
+            self.compare(level)
+
+    def compare(self, level):
+        n, hashes = self.levels[level]
+        self.levels[level] = (n + 1, [])
+        path = tile(level, n, len(hashes))
+        MADE.add("/".join(path))
+        if read(*path) != b"".join(hashes):
+            self.wrong = self.wrong or "tile %d/%d is not of this log" % (level, n)
+        if len(hashes) == 256:
+            self.add(root_of(hashes), level + 1)
+
+    def end(self):
+        for level, (_, hashes) in enumerate(list(self.levels)):
+            if hashes:
+                self.compare(level)
+        return self.wrong
+
+
 def check_whole(size, root, held, issued, key):  # all entries make the tree of the checkpoint, and of each other checkpoint
     stored = stored_checkpoints(size, key)
-    wanted = {at for _, at, _ in held} | {at for at, _ in stored}
-    leaves, roots, found = [], Roots(), {}
+    wanted = {at for _, at, _ in held} | set(stored)
+    tiles, roots, found = Tiles(), Roots(), {}
     for n in range((size + 255) // 256):
         width = min(256, size - n * 256)
         MADE.add("/".join(tile("entries", n, width)))
@@ -274,52 +439,67 @@ def check_whole(size, root, held, issued, key):  # all entries make the tree of 
             if end > len(data):
                 fail("entry bundle %d is cut off" % n)
             body, at = data[at + 2:end], end
-            leaves.append(sha(b"\x00" + body))
-            note_entry(body, len(leaves) - 1, issued, False)
-            roots.add(leaves[-1])
+            leaf = sha(b"\x00" + body)
+            note_entry(body, roots.size, issued, False)
+            roots.add(leaf)
+            tiles.add(leaf)
             if roots.size in wanted:
                 found[roots.size] = roots.root()
         if at != len(data):
             fail("entry bundle %d has octets behind its entries" % n)
+    wrong = tiles.end()
     if size == 0 or roots.root() != root:
         fail("root mismatch: the entries are not those that the checkpoint was signed over")
-    level, hashes = 0, leaves
-    while hashes:
-        for n in range((len(hashes) + 255) // 256):
-            some = hashes[n * 256:n * 256 + 256]
-            MADE.add("/".join(tile(level, n, len(some))))
-            if read(*tile(level, n, len(some))) != b"".join(some):
-                fail("tile %d/%d is not of this log" % (level, n))
-        hashes = [root_of(hashes[n:n + 256]) for n in range(0, len(hashes) - 255, 256)]
-        level += 1
+    if wrong:
+        fail(wrong)
     for name, anchor_size, anchor_root in held:
         if anchor_size > size:
             fail("%s is over %s, the bundle has %d: entries are missing, or the bundle is older" % (name, count(anchor_size, "entry", "entries"), size))
         if found[anchor_size] != anchor_root:
             fail("%s: the log was rewritten" % name)
-    for stored_size, stored_root in stored:
+    for stored_size, stored_root in stored.items():
         if found[stored_size] != stored_root:
             fail("checkpoints.txt: the checkpoint over %s is of another log" % count(stored_size, "entry", "entries"))
     for number, told_size, told_root in TOLD:
-        if (told_size, base64.b64decode(told_root)) not in stored:
+        if stored.get(told_size) != base64.b64decode(told_root):
             fail("checkpoints.txt: the checkpoint that entry %d tells of is missing, or has another root" % number)
     return len(held)
 
 
 def stored_checkpoints(size, key):  # all checkpoints that the station signed: size and root, the oldest first
-    text = read("checkpoints.txt")
-    notes = re.findall(b"[^\n]+\n[^\n]+\n[^\n]+\n\n(?:\xe2\x80\x94 [^\n]+\n)+", text)
-    if b"\n".join(notes) != text:
-        fail("checkpoints.txt: there is more than checkpoints")
-    if not notes or notes[-1] != read("checkpoint"):
-        fail("checkpoints.txt: the last checkpoint is not the one of the file checkpoint")
-    stored = {}
-    for note in notes:
-        at, root = open_note(note, key, "checkpoints.txt")
-        if at > size or (stored and at <= max(stored)):
+    stored, newest, last = {}, -1, b""
+    for last in stored_notes():
+        at, root = open_note(last, key, "checkpoints.txt")
+        if at > size or at <= newest:
             fail("checkpoints.txt: the checkpoints are out of order")
-        stored[at] = root
-    return set(stored.items())
+        newest, stored[at] = at, root
+    if not stored or last != read("checkpoint"):
+        fail("checkpoints.txt: the last checkpoint is not the one of the file checkpoint")
+    return stored
+
+
+def stored_notes():  # the signed notes of checkpoints.txt, between which stands an empty line, one by one
+    try:
+        with open(os.path.join(HERE, "checkpoints.txt"), "rb") as f:
+            line = f.readline(1 << 16)
+            while line:
+                note = b""
+                while line != b"\n" or b"\n\n" not in note:
+                    if not line:
+                        break
+                    note += line
+                    if len(note) > 1 << 16:
+                        fail("checkpoints.txt: a checkpoint has more than 64 KiB")
+                    line = f.readline(1 << 16)
+                if not re.fullmatch(b"[^\n]+\n[^\n]+\n[^\n]+\n\n(?:\xe2\x80\x94 [^\n]+\n)+", note):
+                    fail("checkpoints.txt: there is more than checkpoints")
+                yield note
+                if line:
+                    line = f.readline(1 << 16)
+                    if not line:
+                        fail("checkpoints.txt: there is more than checkpoints")
+    except OSError as e:
+        fail("checkpoints.txt: %s" % e.strerror)
 
 
 def check_part(size, root, held, issued):  # each entry has a proof that it is in the log of the checkpoint
@@ -419,31 +599,36 @@ def octets(data):  # head and octets of a byte string
     return (bytes([0x58, len(data)]) if len(data) > 23 else bytes([0x40 + len(data)])) + data
 
 
-def integer(data):  # DER INTEGER (X.690 section 8.3)
-    data = data.lstrip(b"\0") or b"\0"
-    data = b"\0" + data if data[0] > 127 else data
-    return bytes([2, len(data)]) + data
+class Receipts:  # PROTOCOL.md, "receipt": a COSE_Sign1 (RFC 9052) by the key of the certificate that the board presented
+    def __init__(self):
+        self.checked, self.wrong, self.later = 0, "", []  # later: those whose certificate no entry has issued so far
+        self.known, self.nonces = None, set()
 
-
-def check_receipts(issued):  # PROTOCOL.md, "receipt": a COSE_Sign1 (RFC 9052) by the key of the certificate that the board presented
-    known = [sha(base64.b64decode("".join(pem.split()))) for pem in
-             re.findall("-----BEGIN CERTIFICATE-----(.*?)-----END", read("authorities.pem").decode(), re.S)]
-    nonces, checked, elsewhere = set(), 0, 0
-    for number, entry, said in RECEIPTS:
-        shown = entry["details"]["presented_sha256"]
+    def add(self, number, entry, said, issued):
+        shown = entry["details"].get("presented_sha256", "")
         if shown not in issued:
-            if not os.path.isdir(os.path.join(HERE, "proofs")):
-                fail("entry %d: the certificate of the receipt is not in the bundle" % number)
-            elsewhere += 1
-            continue
-        wrong = wrong_receipt(entry, said, shown, known, nonces)
-        if wrong:
-            fail("entry %d: the receipt %s" % (number, wrong))
-        checked += 1
-    return checked, elsewhere
+            self.later.append((number, entry, said))
+            return
+        if self.known is None:
+            self.known = [sha(base64.b64decode("".join(pem.split()))) for pem in
+                          re.findall("-----BEGIN CERTIFICATE-----(.*?)-----END", read("authorities.pem").decode(), re.S)]
+        wrong = wrong_receipt(entry, said, shown, self.known, self.nonces)
+        self.checked += not wrong
+        if wrong and not self.wrong:
+            self.wrong = "entry %d: the receipt %s" % (number, wrong)
+
+    def end(self, issued, is_part):  # fails if one is wrong; gives the number of good ones, and of those whose certificate is elsewhere
+        again, self.later = self.later, []
+        for number, entry, said in again:
+            self.add(number, entry, said, issued)
+        if self.later and not is_part:
+            fail("entry %d: the certificate of the receipt is not in the bundle" % self.later[0][0])
+        if self.wrong:
+            fail(self.wrong)
+        return self.checked, len(self.later)
 
 
-P256 = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200")  # a key on P-256 up to its point (RFC 5480 section 2)
+RECEIPTS = Receipts()
 
 
 def wrong_receipt(entry, said, shown, known, nonces):
@@ -457,17 +642,14 @@ def wrong_receipt(entry, said, shown, known, nonces):
     if not is_sign1 or end != len(payload) or receipt.get("t") != "hallmark receipt 1":
         return "is not one"
     signed = b"\x84\x6aSignature1\x43" + protected + b"\x40" + octets(payload)
-    der = integer(signature[:32]) + integer(signature[32:])
     certificate = read("certificates", shown + ".der")
-    key = certificate[certificate.find(P256):][:len(P256) + 65]
-    with tempfile.TemporaryDirectory() as d:
-        for n, data in (("signed", signed), ("sig", bytes([0x30, len(der)]) + der), ("key", key)):
-            with open(os.path.join(d, n), "wb") as f:
-                f.write(data)
-        done = subprocess.run(["openssl", "dgst", "-sha256", "-keyform", "DER", "-verify", os.path.join(d, "key"),
-                               "-signature", os.path.join(d, "sig"), os.path.join(d, "signed")], capture_output=True)
+    try:
+        key = point_of(certificate[certificate.find(SPKI):][:len(SPKI) + 65])
+    except ValueError:
+        return "is of a certificate without a key on P-256"
+    is_signed = holds(key, signed, int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big"))
     source = str(receipt["hs"]) + (" caller %d" % receipt["dc"] if "dc" in receipt else "")
-    for bad, text in ((done.returncode != 0, "is not signed by the key of the certificate that the board presented"),
+    for bad, text in ((not is_signed, "is not signed by the key of the certificate that the board presented"),
                       (receipt["ch"].hex() != shown, "is about another certificate"),
                       (entry["cert"]["purpose"] == "tls" and entry["cert"].get("sha256", shown) != shown, "is not of the certificate that became active"),
                       (receipt["id"].hex() != entry["board"]["id"].replace("-", ""), "is about another board"),
@@ -505,13 +687,13 @@ def main():
     bundled = text_of(read("log.vkey"))
     if key and key.strip() != bundled.strip():
         fail("log.vkey: another key than the one that you gave: the bundle is of another log, or somebody made it with a key of their own")
-    key = bundled
-    size, root = open_note(read("checkpoint"), key, "checkpoint")
-    held = [(name,) + open_note(note, key, name) for content, name in anchors for note in notes_in(content, open_key(key)[0], name)]
+    key, vkey = open_key(bundled), bundled
+    size, root = open_note(read("checkpoint"), key, "checkpoint", openssl=True)
+    held = [(name,) + open_note(note, key, name) for content, name in anchors for note in notes_in(content, key[0], name)]
     is_part, issued = os.path.isdir(os.path.join(HERE, "proofs")), {}
     if "report.html.p7s" in there and "SHA256SUMS.p7s" not in there:
         fail("SHA256SUMS.p7s: No such file; the report is signed, so the bundle was, too")
-    signatures = [signed(name, key) for name in (["SHA256SUMS"] if is_part else ["SHA256SUMS", "report.html"])]
+    signatures = [signed(name, vkey) for name in (["SHA256SUMS"] if is_part else ["SHA256SUMS", "report.html"])]
     # 3. The entries are in the log of the checkpoint.
     entries = count(size, "entry", "entries")
     if is_part:
@@ -522,7 +704,7 @@ def main():
     # 4. The certificates are those of the log.
     check_certificates(issued)
     # 5. The receipts are signed by the boards, and say what the log says.
-    receipts, elsewhere = check_receipts(issued)
+    receipts, elsewhere = RECEIPTS.end(issued, is_part)
     # 6. No file is too many.
     check_names(there, is_part, signatures[0], issued)
     print("OK: %s, %s, root %s" % (entries, count(len(issued), "certificate", "certificates"), base64.b64encode(root).decode()))

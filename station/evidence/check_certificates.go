@@ -33,10 +33,16 @@ type issuedCertificate struct {
 // A serialNumber has 16 octets (I2).
 type serialNumber [16]byte
 
+// issueTypes are the entries about the issue of one certificate.
+var issueTypes = []string{"cert.issue.intent", "cert.issued", "cert.issue.failed", "cert.issue.unresolved"}
+
 // followCertificate checks the life of a certificate: an intent before each issue, and each
 // serial number once.
 func (c *checker) followCertificate(e *audit.Entry, name string) error {
 	if e.Cert == nil || e.Cert.Serial == "" || !strings.HasPrefix(e.Type, "cert.") {
+		if slices.Contains(issueTypes, e.Type) {
+			return c.find(e.Seq, name, "the entry %s names no serial number: nobody can say which certificate it is about", e.Type)
+		}
 		return nil
 	}
 	serial, ok := serialNumber{}, false

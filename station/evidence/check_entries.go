@@ -101,6 +101,9 @@ func (c *checker) checkEntry(seq int64, name string, e *entry, tiles *tree, view
 	if err := tiles.add(e.leaf); err != nil {
 		return err
 	}
+	if err := c.checkStoredRoot(seq, name, tiles); err != nil {
+		return err
+	}
 	for _, h := range c.heads[seq+1] {
 		if root := tiles.root(); root != h.Root {
 			if err := c.find(seq, name, "the log up to here is not the one of %s: it was rewritten", h.name); err != nil {

@@ -95,7 +95,7 @@ func (c *checker) checkProven(seq int64, views *Views, boards boardSet) error {
 // without the other entries, and says nothing against the part.
 func (c *checker) checkPartAnchors() error {
 	for n, note := range c.options.Anchors {
-		h, err := audit.OpenCheckpoint(note, c.key)
+		h, err := c.open(note)
 		switch {
 		case err != nil:
 			err = c.find(-1, "", "anchor %d: %v", n+1, err)

@@ -9,7 +9,7 @@ import (
 // edition is the version of README.txt and check.py. Each change of one of them needs a new one, and
 // the digests of the edition before in earlier: then a checker knows the texts of each edition up to
 // its own, and a changed text is found.
-const edition = 6
+const edition = 7
 
 // firstWithQuestion is the first edition in which a part has the question and the script.
 const firstWithQuestion = 4
@@ -21,10 +21,10 @@ const firstWithRefused = 6
 var earlier = map[string]map[int]digest{
 	ReadmeFile: {1: digestOf("1b6c63c24ee9f6bdbba0f1a72bbf58c44fea6914f2513552a58be16d1d1008a1"), 2: digestOf("a48e8437a7755ac2340fffa16fa5eaaa6b1ae394f9befa2e837f7b837b299cf7"),
 		3: digestOf("f9b3474801bdffa260c395703ec461b2d00c54f3266cd6d545d08ae8dced0a4e"), 4: digestOf("26527bd0841031779a67e7a5a5801527be8a0b4f1fc4987f919f5855ca26a965"),
-		5: digestOf("c9a75cfc79c033abc6f87f28fe1e1d4ea3cc0614fd1c86138cc795d4c4aaf4c4")},
+		5: digestOf("c9a75cfc79c033abc6f87f28fe1e1d4ea3cc0614fd1c86138cc795d4c4aaf4c4"), 6: digestOf("8ffc9ac8bba78d25a8bf14a2249790ca3f940d4754cae7b5bb11ab69699417d7")},
 	ScriptFile: {1: digestOf("f72adb7af336a9ab07b80eafa34c866406cbf8f30d4a152b0d6cac0ee9f6cae6"), 2: digestOf("6f5f4aa467ea7694c5a546a687c06dda47accd23a0e50963f10d0f0bd4be0f6c"),
 		3: digestOf("3e2172ce0e20c89d6f9c54ebe1227e77edb9763b15a18346f1ef503ab1845e45"), 4: digestOf("877498ce4566aa85bba53bc01f8d055545724490611a35974721811e51cd14af"),
-		5: digestOf("01b7b6ffe06467cc15ff8443ed47339cf1931e5821d7622ee85d4e248de2702d")},
+		5: digestOf("01b7b6ffe06467cc15ff8443ed47339cf1931e5821d7622ee85d4e248de2702d"), 6: digestOf("a8f8cc42d1cdd6e1a0cfb519a9fb22b6a6e84dbaea02a921ff68f605fedec29b")},
 }
 
 // editionOf finds the edition in one of the first lines of a text.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -42,6 +43,34 @@ func edit(name string, change func([]byte) []byte) func(*memory, string) {
 
 func swap(name, old, changed string) func(*memory, string) {
 	return edit(name, func(text []byte) []byte { return bytes.Replace(text, []byte(old), []byte(changed), 1) })
+}
+
+// exchange gives two files of a folder each other's content.
+func exchange(pattern string) func(*memory, string) {
+	return func(m *memory, root string) {
+		m.t.Helper()
+		files, err := filepath.Glob(filepath.Join(root, filepath.FromSlash(pattern)))
+		m.must(err)
+		one, err := os.ReadFile(files[0])
+		m.must(err)
+		other, err := os.ReadFile(files[1])
+		m.must(err)
+		m.must(os.WriteFile(files[0], other, 0o600))
+		m.must(os.WriteFile(files[1], one, 0o600))
+	}
+}
+
+// reordered has two entries that follow each other in each other's place.
+func reordered(m *memory, root string) {
+	edit("tile/entries/000.p/25", func([]byte) []byte {
+		var text []byte
+		order := slices.Clone(m.bodies[:25])
+		order[7], order[8] = order[8], order[7]
+		for _, body := range order {
+			text = appendEntry(text, body)
+		}
+		return text
+	})(m, root)
 }
 
 func lose(name string) func(*memory, string) {
@@ -80,6 +109,9 @@ var wholeForgeries = []forgery{
 	{"nothing", func(*memory, string) {}, "", ""},
 	{"a certificate is missing", lose("certificates/*.der"), "the certificate that the entry issued is missing", "the certificates are not those"},
 	{"a certificate that the log never issued", plant("certificates/"+strings.Repeat("0", 64)+".der", "x"), "does not belong", "the certificates are not those"},
+	{"two certificates are exchanged", exchange("certificates/*.der"), "the certificate was changed", "was changed"},
+	{"two lists are exchanged", exchange("views/events.*"), "does not follow from the entries", noViews},
+	{"two entries are in each other's place", reordered, "", "entry 7 says it is entry 8"},
 	{"a list of entries without one line", edit(EventsCSV, func(text []byte) []byte {
 		lines := bytes.SplitAfter(text, []byte("\n"))
 		return bytes.Join(append(lines[:5:5], lines[6:]...), nil)
@@ -129,6 +161,8 @@ var wholeForgeries = []forgery{
 var partForgeries = []forgery{
 	{"nothing", func(*memory, string) {}, "", ""},
 	{"another entry", swap("entries/*", "ann", "bob"), "the proof does not hold", "the proof does not hold"},
+	{"two entries are exchanged", exchange("entries/*"), "the proof does not hold", "the proof does not hold"},
+	{"two proofs are exchanged", exchange("proofs/*"), "the proof does not hold", "is not of this entry"},
 	{"an entry without its proof", lose("proofs/*"), "the file is missing", "the proofs are not those of the entries"},
 	{"a proof without its entry", lose("entries/*"), "", "the proofs are not those of the entries"},
 	{"the proof of another checkpoint", func(m *memory, root string) { plant(CheckpointFile, string(m.notes[0]))(m, root) }, "another checkpoint", "is not of this entry and this checkpoint"},

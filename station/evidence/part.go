@@ -41,22 +41,8 @@ func (b *Bundle) WritePart(ctx context.Context, source PartSource, dir string) (
 }
 
 func (w *writer) part(ctx context.Context, b *Bundle, source PartSource) (entries int, head audit.Head, err error) {
-	notes, err := source.Checkpoints(ctx)
+	newest, head, err := w.begin(ctx, b, source)
 	if err != nil {
-		return 0, head, err
-	}
-	if len(notes) == 0 {
-		return 0, head, ErrNoCheckpoint
-	}
-	newest := notes[len(notes)-1]
-	head, err = audit.OpenCheckpoint(newest, b.VerifierKey)
-	if err != nil {
-		return 0, head, err
-	}
-	if err := w.putAll(map[string][]byte{CheckpointFile: newest, KeyFile: []byte(b.VerifierKey + "\n"), AuthoritiesFile: pemOf(b.Authorities), ReadmeFile: readme, ScriptFile: script}); err != nil {
-		return 0, head, err
-	}
-	if err := w.timestamp(ctx, b, head.Size); err != nil {
 		return 0, head, err
 	}
 	chosen, err := w.selected(ctx, source, head, newest)

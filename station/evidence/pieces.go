@@ -54,7 +54,7 @@ func (p *piece) reset() {
 }
 
 // pieces decodes the pieces that a producer gives, several at once, and hands them to their use
-// in order. It holds no more pieces than it has workers, and some.
+// in order. It holds no more pieces than it has workers, and some: a piece is about one MiB.
 type pieces struct {
 	queue chan chan *piece
 	free  chan *piece // used before
@@ -66,8 +66,8 @@ type pieces struct {
 // inOrder has produce make the pieces, with empty and give, and use them one after the other. A
 // piece and its content are valid until use returns.
 func inOrder(ctx context.Context, produce func(p *pieces) error, use func(*piece) error) error {
-	workers := runtime.GOMAXPROCS(0)
-	p := &pieces{queue: make(chan chan *piece, 2*workers), free: make(chan *piece, 4*workers), busy: make(chan struct{}, workers)}
+	workers := min(runtime.GOMAXPROCS(0), runtime.NumCPU()) // a program may have more processors of Go than there are
+	p := &pieces{queue: make(chan chan *piece, workers), free: make(chan *piece, 2*workers+2), busy: make(chan struct{}, workers)}
 	p.group, p.ctx = errgroup.WithContext(ctx)
 	p.group.Go(func() error {
 		defer close(p.queue)

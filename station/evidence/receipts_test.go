@@ -177,6 +177,27 @@ func TestAReceiptWhoseCertificateIsInAnotherPartIsNamed(t *testing.T) {
 	}
 }
 
+// A station may have signed an entry that lacks a part which others of its type have. Both verifiers judge it, and neither breaks.
+func TestAnEntryThatLacksPartsIsJudged(t *testing.T) {
+	for _, kind := range []string{"log.genesis", "log.checkpoint", "log.cosigned", "board.admitted", "board.scrapped", "cert.issue.intent", "cert.issued", "cert.issue.failed",
+		"cert.issue.unresolved", "cert.activated", "cert.superseded", "cert.revoked", "run.pass", "run.reject", "order.opened", "hsm.open", "strange"} {
+		for _, details := range []map[string]string{nil, {"receipt": "AAAA"}, {"admitted": "false"}, {"size": "x", "notes": "y"}} {
+			m, _ := record(t, 2)
+			m.add(audit.Entry{Type: kind, Details: details})
+			m.checkpoint()
+			root := m.writeReported("bundle")
+			v := m.check(root, Options{Key: m.vkey, Report: again})
+			out, err := exec.Command("python3", "-I", filepath.Join(root, ScriptFile)).CombinedOutput()
+			if good := strings.HasPrefix(string(out), "OK: "); !good && !strings.HasPrefix(string(out), "FAIL: ") || good != (err == nil) || strings.Contains(string(out), "Traceback") {
+				t.Errorf("%s, %v: the script ends with %v and says %s", kind, details, err, out)
+			}
+			if strings.HasPrefix(kind, "cert.issue") && (v.Good() || err == nil || !strings.Contains(fmt.Sprint(v.Findings), "names no serial number")) {
+				t.Errorf("%s, %v: without a certificate: %v; the script says %s", kind, details, v.Findings, out)
+			}
+		}
+	}
+}
+
 // A receipt in a part is checked, too. Without the certificate of an issue, the part is not whole.
 func TestAReceiptInAPartIsChecked(t *testing.T) {
 	m, _ := record(t, 8)

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"math/big"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -126,7 +127,21 @@ func (m *memory) refuse(n int, why string) {
 		Run: &audit.Run{ID: fmt.Sprint("refused-", n), Purpose: "tls", Operator: "ann"}, Details: map[string]string{"admitted": "false"}})
 }
 
-func (m *memory) Checkpoints(context.Context) ([][]byte, error) { return m.notes, nil }
+func (m *memory) LastCheckpoint(context.Context) ([]byte, error) {
+	if len(m.notes) == 0 {
+		return nil, nil
+	}
+	return m.notes[len(m.notes)-1], nil
+}
+
+func (m *memory) EachCheckpoint(_ context.Context, _ int64, each func([]byte) error) error {
+	for _, note := range m.notes[:len(m.notes)-1] {
+		if err := each(slices.Clone(note)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 func (m *memory) EachBody(_ context.Context, size int64, each func(int64, []byte) error) error {
 	for seq, body := range m.bodies[:size] {

@@ -2,7 +2,6 @@ package evidence
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
@@ -37,8 +36,11 @@ var script []byte
 
 // A Source is the record of a station, as of one moment.
 type Source interface {
-	// Checkpoints gives all stored checkpoints, the oldest first.
-	Checkpoints(ctx context.Context) ([][]byte, error)
+	// LastCheckpoint gives the newest stored checkpoint, or nil.
+	LastCheckpoint(ctx context.Context) ([]byte, error)
+	// EachCheckpoint calls each for the stored checkpoints over less than size entries, the oldest first. note is valid
+	// during the call only.
+	EachCheckpoint(ctx context.Context, size int64, each func(note []byte) error) error
 	// EachBody calls each for the entries before size, in order. body is valid during the call only.
 	EachBody(ctx context.Context, size int64, each func(seq int64, body []byte) error) error
 	// EachCertificate calls each for every certificate of a board (DER).
@@ -95,26 +97,12 @@ func writeBundle(name string, write func(*writer) error) (err error) {
 }
 
 func (w *writer) all(ctx context.Context, b *Bundle) (head audit.Head, err error) {
-	notes, err := b.Source.Checkpoints(ctx)
-	if err != nil {
-		return head, err
-	}
-	if len(notes) == 0 {
-		return head, ErrNoCheckpoint
-	}
-	newest := notes[len(notes)-1]
-	if head, err = audit.OpenCheckpoint(newest, b.VerifierKey); err != nil {
-		return head, err
-	}
 	// 1. What does not depend on the entries.
-	err = w.putAll(map[string][]byte{
-		CheckpointFile: newest, KeyFile: []byte(b.VerifierKey + "\n"), CheckpointsFile: bytes.Join(notes, []byte("\n")),
-		AuthoritiesFile: pemOf(b.Authorities), ReadmeFile: readme, ScriptFile: script,
-	})
+	newest, head, err := w.begin(ctx, b, b.Source)
 	if err != nil {
 		return head, err
 	}
-	if err := w.timestamp(ctx, b, head.Size); err != nil {
+	if err := w.checkpoints(ctx, b.Source, head, newest); err != nil {
 		return head, err
 	}
 	// 2. One pass over the entries makes tiles, entry bundles and views.
@@ -128,6 +116,39 @@ func (w *writer) all(ctx context.Context, b *Bundle) (head audit.Head, err error
 	}
 	// 4. The digests of all files, and the signatures.
 	return head, w.end(b)
+}
+
+// begin writes what stands in each bundle and does not depend on its entries. It gives the newest checkpoint with its head.
+func (w *writer) begin(ctx context.Context, b *Bundle, source Source) (newest []byte, head audit.Head, err error) {
+	if newest, err = source.LastCheckpoint(ctx); err != nil {
+		return nil, head, err
+	}
+	if newest == nil {
+		return nil, head, ErrNoCheckpoint
+	}
+	if head, err = audit.OpenCheckpoint(newest, b.VerifierKey); err != nil {
+		return nil, head, err
+	}
+	err = w.putAll(map[string][]byte{CheckpointFile: newest, KeyFile: []byte(b.VerifierKey + "\n"), AuthoritiesFile: pemOf(b.Authorities), ReadmeFile: readme, ScriptFile: script})
+	if err != nil {
+		return nil, head, err
+	}
+	return newest, head, w.timestamp(ctx, b, head.Size)
+}
+
+// checkpoints writes all checkpoints, with an empty line between two of them. The newest one is the one of the bundle, also if
+// a witness signs it meanwhile.
+func (w *writer) checkpoints(ctx context.Context, source Source, head audit.Head, newest []byte) error {
+	return w.stream(CheckpointsFile, func(out io.Writer) error {
+		err := source.EachCheckpoint(ctx, head.Size, func(note []byte) error {
+			_, err := out.Write(append(note, '\n'))
+			return err
+		})
+		if err == nil {
+			_, err = out.Write(newest)
+		}
+		return err
+	})
 }
 
 // entries writes everything that follows from the entries. It gives the digests of the

@@ -50,6 +50,7 @@ func Compare(bays []configs.Bay, base string, tree *usb.Tree, states States) []R
 		rows = append(rows, row)
 	}
 	addSharers(rows, bays, tree)
+	addHidden(rows, bays, base, tree)
 	for i := range tree.Devices {
 		if device := &tree.Devices[i]; !mapped[device.Path] {
 			rows = append(rows, ofDevice(device))
@@ -197,6 +198,22 @@ func addSharers(rows []Row, bays []configs.Bay, tree *usb.Tree) {
 				for _, pair := range [][2]int{{i, j}, {j, i}} {
 					rows[pair[0]].say("the probe at USB path %s belongs to bay %s, too: name another probe for one of the two", probe.Path, bays[pair[1]].Name)
 				}
+			}
+		}
+	}
+}
+
+// addHidden names each bay whose programmer does not say which probe it took, beside another probe of that kind.
+func addHidden(rows []Row, bays []configs.Bay, base string, tree *usb.Tree) {
+	for i := range bays {
+		mine := probeOf(&bays[i], tree)
+		if mine == nil || !bays[i].HiddenProbe(base) {
+			continue
+		}
+		for _, other := range tree.Devices {
+			if other.Path != mine.Path && other.Probe == mine.Probe {
+				rows[i].say("%s does not say which probe it worked with, and another %s is at USB path %s: this bay cannot work. Write the USB path of its probe (%s) as probe.usb into station.yaml", bays[i].Probe.Driver, mine.Probe, other.Path, mine.Path)
+				break
 			}
 		}
 	}

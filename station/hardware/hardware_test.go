@@ -82,6 +82,9 @@ func TestWhatDoesNotFitIsNamed(t *testing.T) {
 		{"no board definition for a probe", "{name: a, usb: 1-1.4, probe: {driver: openocd}}", []string{"no board definition", "1-2.1 has the same serial number"}},
 		{"a clone, and a programmer that selects by the number", "{name: a, usb: 1-1.4, board: nrf52840dk, probe: {driver: nrfutil, serial: \"000123456789\"}}", []string{"nrfutil selects a probe by its number alone: this bay cannot work"}},
 		{"a clone, and a bay that names the number alone", "{name: a, port: /dev/ttyUSB2, board: nrf52840dk, probe: {driver: openocd, serial: \"000123456789\"}}", []string{"write the USB path of the bay's probe"}},
+		{"a programmer that hides its probe, without a USB path", "{name: a, port: /dev/ttyUSB2, board: nrf52840dk, probe: {driver: probe-rs, serial: \"683806234\"}}", []string{"probe-rs does not say which probe it worked with"}},
+		{"a programmer that hides its probe, with the USB path", "{name: a, port: /dev/ttyUSB2, board: nrf52840dk, probe: {driver: probe-rs, serial: \"683806234\", usb: 1-1.1}}", nil},
+		{"a programmer that names its probe, without a USB path", "{name: a, port: /dev/ttyUSB2, board: nrf52840dk, probe: {driver: nrfutil, serial: \"683806234\"}}", nil},
 		{"several UARTs", "{name: a, usb: 1-1.3}", []string{"several UARTs"}},
 		{"a UART that is not there", "{name: a, usb: 1-1.3, interface: 7}", []string{"interface 7; it has interface 0"}},
 	} {

@@ -11,7 +11,6 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
-	"hallmark/station/audit"
 	"hallmark/station/evidence"
 	"hallmark/station/evidence/html"
 	"hallmark/station/reason"
@@ -165,22 +164,12 @@ func (a *Archiving) write(ctx context.Context, reader *registry.Reader, until in
 	if err != nil {
 		return sums, err
 	}
-	checkpoints, err := reader.Checkpoints(ctx)
+	newest, err := reader.CheckpointOver(ctx, until)
 	if err != nil {
 		return sums, err
 	}
-	for i, signed := range checkpoints {
-		head, err := audit.OpenCheckpoint(signed, bundle.VerifierKey)
-		if err != nil {
-			return sums, err
-		}
-		if head.Size == until {
-			checkpoints = checkpoints[:i+1]
-			break
-		}
-	}
-	bundle.Source, bundle.Timestamp = moment{reader, checkpoints}, reader.Timestamp
-	_, err = writeReported(ctx, bundle, a.Out, a.Language)
+	bundle.Source, bundle.Timestamp = reader, reader.Timestamp
+	_, err = writeReported(ctx, bundle, newest, a.Out, a.Language)
 	return bundle.Sums, err
 }
 

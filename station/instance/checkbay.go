@@ -45,6 +45,9 @@ func (f *Files) CheckBay(bay BaySpec) (image string, err error) {
 	}
 	if p, ok := port.(*debugPort); ok && p.image != nil {
 		image = fmt.Sprintf("%s, SHA-256 %s", p.image.Name, hex.EncodeToString(p.image.SHA256[:]))
+		if doubt := ProductDoubt(p.image); doubt != "" {
+			image += "; warning: " + doubt
+		}
 	}
 	return image, nil
 }

@@ -15,6 +15,7 @@ var (
 	errEmulatedBay  = errors.New("the board definition is for an emulated board: leave usb, port and interface out")
 	errNoPlace      = errors.New("the board definition is for hardware: want usb or port, the place of the board (`station bays` prints the USB paths)")
 	errBlankRTT     = errors.New("an emulated board over RTT is blank: write probe: {driver: openocd} into the bay, so that the step flash gives it firmware")
+	errHiddenProbe  = errors.New("the programmer of its recipe does not say which probe it took, and the bench has more than one: want probe.usb, the USB path of the probe (`station bays` prints it)")
 	errUnknownBoard = errors.New("the board definition is for a kind of emulated board that this station does not know")
 )
 
@@ -64,12 +65,32 @@ func ConfiguredBays(dir workdir.Dir, config *configs.Config) ([]BaySpec, error) 
 	var bays []BaySpec
 	for i := range config.Bays {
 		spec, err := configuredBay(dir, &config.Bays[i])
+		if err == nil && spec.Board != nil && spec.Bay.Settle == 0 {
+			err = config.Timeouts.LeaveAnswer("uart.settle", spec.Board.UART.Settle, spec.Bay.Answer)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: bay %q: %w", dir.Config(), config.Bays[i].Name, err)
 		}
 		bays = append(bays, spec)
 	}
-	return bays, nil
+	return bays, probesAreKnown(dir, config)
+}
+
+// probesAreKnown refuses a bay whose programmer does not say which probe it took, if another bay has a probe, too, and nothing says where
+// this one is plugged in.
+func probesAreKnown(dir workdir.Dir, config *configs.Config) error {
+	probes := 0
+	for i := range config.Bays {
+		if config.Bays[i].HasProbe() {
+			probes++
+		}
+	}
+	for i := range config.Bays {
+		if bay := &config.Bays[i]; probes > 1 && bay.HiddenProbe(string(dir)) {
+			return fmt.Errorf("%s: bay %q: %w", dir.Config(), bay.Name, errHiddenProbe)
+		}
+	}
+	return nil
 }
 
 func configuredBay(dir workdir.Dir, bay *configs.Bay) (BaySpec, error) {

@@ -43,11 +43,19 @@ func TestBaysOfStationYAML(t *testing.T) {
 		{"an emulated board with a place", "[{name: a, usb: 1-2, board: qemu-an385}]", "", "", errEmulatedBay, `bay "a"`},
 		{"an emulated board with an interface", "[{name: a, interface: 1, board: qemu-an385}]", "", "", errEmulatedBay, `bay "a"`},
 		{"a kind that is not there", "[{name: a, board: ./own.yaml}]", "", "", errUnknownBoard, "vax"},
+		{"two bays, and a programmer that hides its probe", "[{name: a, port: /dev/ttyS0, board: nrf52840dk, probe: {driver: probe-rs, serial: 1}}, {name: b, port: /dev/ttyS1, board: nrf52840dk, probe: {driver: nrfutil, serial: 2}}]", "", "", errHiddenProbe, `bay "a"`},
+		{"two bays, a programmer that hides its probe, and its USB path", "[{name: a, port: /dev/ttyS0, board: nrf52840dk, probe: {driver: probe-rs, serial: 1, usb: 1-2}}, {name: b, port: /dev/ttyS1, board: nrf52840dk, probe: {driver: nrfutil, serial: 2}}]", "", "a b", nil, ""},
+		{"one bay with a probe, and a programmer that hides it", "[{name: a, port: /dev/ttyS0, board: nrf52840dk, probe: {driver: probe-rs, serial: 1}}, {name: b, port: /dev/ttyS1}]", "", "a b", nil, ""},
+		{"a settle time that leaves the first step no answer", "[{name: a, usb: 1-2, board: ./slow.yaml}]", "", "", configs.ErrValue, "uart.settle: value not possible: 40s, want at most 29s"},
+		{"a settle time of the bay's own", "[{name: a, usb: 1-2, board: ./slow.yaml, settle: 1s}]", "", "a", nil, ""},
 		{"a configuration that is refused", "[{name: a}]", "", "", configs.ErrValue, "neither usb nor port"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := directory(t, c.bays)
 			if err := os.WriteFile(dir.In("own.yaml"), []byte("name: own\nemulated: vax\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(dir.In("slow.yaml"), []byte("name: slow\nuart: {settle: 40s}\n"), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			bays, err := SelectBays(dir, c.boards)
@@ -151,6 +159,32 @@ func TestTwoNamesOfOnePortAreRefused(t *testing.T) {
 		s, specs := source(t, machine.Dir(), bays)
 		if _, err := s.files.Boards(specs, Images{}); !errors.Is(err, want) {
 			t.Errorf("%s: %v, want %v", bays, err, want)
+		}
+	}
+}
+
+// The server that serves a port may be named in several ways. What no resolver knows is compared as it is written.
+func TestTwoNamesOfOneRemotePortAreRefused(t *testing.T) {
+	for _, c := range []struct {
+		boards string
+		want   error
+	}{
+		{"tcp://localhost:4001,tcp://127.0.0.1:4001", errSamePort},
+		{"tcp://127.0.0.1:4001,rfc2217://127.0.0.1:4001", errSamePort},
+		{"rfc2217://LOCALHOST:4001,tcp://127.0.0.1:4001", errSamePort},
+		{"tcp://[::1]:4001,tcp://[0:0:0:0:0:0:0:1]:4001", errSamePort},
+		{"tcp://no-such-host.invalid:4001,rfc2217://no-such-host.invalid:4001", errSamePort},
+		{"tcp://localhost:4001,tcp://127.0.0.1:4002", nil},
+		{"tcp://127.0.0.1:4001,tcp://127.0.0.2:4001", nil},
+		{"tcp://no-such-host.invalid:4001,tcp://127.0.0.1:4001", nil},
+	} {
+		bays, err := ParseBays(c.boards)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, _ := source(t, "/", "[]")
+		if err := s.distinctPorts(bays); !errors.Is(err, c.want) || err != nil && !strings.Contains(err.Error(), bays[0].Name) {
+			t.Errorf("%s: %v, want %v", c.boards, err, c.want)
 		}
 	}
 }

@@ -133,10 +133,8 @@ func driverFor(name, dir string, board *configs.Board, selected probe.Selection)
 }
 
 func newOpenOCD(board *configs.Board) *openocd.Driver {
-	o := board.Probe.OpenOCD
-	chip := openocd.Chip{Before: o.Before, Target: o.Target, After: o.After, InRAM: o.InRAM, Part: board.Probe.Part, Recover: o.Recover, Recovered: o.Recovered,
-		Lock: o.Lock, LockState: o.LockState, Locked: o.Locked, Open: o.Open}
-	return openocd.New(openocd.Config{Interface: o.Interface, Transport: board.Probe.Interface, Speed: board.Probe.SpeedKHz, Chip: chip})
+	p := &board.Probe
+	return openocd.New(openocd.Config{Transport: p.Interface, Speed: p.SpeedKHz, Part: p.Part, Chip: p.OpenOCD})
 }
 
 // selection says which probe belongs to a bay.

@@ -3,6 +3,7 @@ package instance_test
 import (
 	"crypto/sha256"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -16,12 +17,22 @@ import (
 func TestTheFactsOfAnImageHaveTheHashThatABoardReports(t *testing.T) {
 	board := definition(t, "octets")
 	octets := fmt.Sprintf("a board that runs it reports %x", sha256.Sum256([]byte("octets")))
-	if got := instance.ImageFacts(board); !strings.Contains(got, octets) || !strings.Contains(got, "0x00001000 to 0x00001005") {
+	if got, _ := instance.ImageFacts(board); !strings.Contains(got, octets) || !strings.Contains(got, "0x00001000 to 0x00001005") {
 		t.Errorf("got %q", got)
 	}
 	board.Firmware.Address = nil
-	if got := instance.ImageFacts(board); got != "" {
+	if got, _ := instance.ImageFacts(board); got != "" {
 		t.Errorf("without a place: %q", got)
+	}
+}
+
+// Only an image that can write a CSR has the OID of the nonce.
+func TestTheImageOfAProductIsNamed(t *testing.T) {
+	for name, product := range map[string]bool{"mps2-an385.elf": false, "mps2-an385-product.elf": true, "mps2-an521.elf": false, "mps2-an521-product.elf": true} {
+		board := &configs.Board{Firmware: configs.BoardImage{Image: prerequisite.Firmware(t, filepath.Join("..", "..", "devices", "firmware", "build", "qemu", name))}}
+		if _, doubt := instance.ImageFacts(board); (doubt != "") != product || product && !strings.Contains(doubt, "image of a product") {
+			t.Errorf("%s: %q", name, doubt)
+		}
 	}
 }
 

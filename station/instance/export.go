@@ -110,7 +110,10 @@ func (x *Export) write(ctx context.Context, bundle *evidence.Bundle) (made Expor
 	case !x.Selection.Empty():
 		made.Selected, made.Head, err = bundle.WritePart(ctx, &registry.Selected{Reader: reader, Selection: x.Selection}, x.Out)
 	default:
-		made.Head, err = writeReported(ctx, bundle, x.Out, x.Language)
+		var newest []byte
+		if newest, err = reader.LastCheckpoint(ctx); err == nil {
+			made.Head, err = writeReported(ctx, bundle, newest, x.Out, x.Language)
+		}
 	}
 	if err != nil {
 		return made, err
@@ -128,28 +131,20 @@ func (x *Export) notice(made *Exported, sums [sha256.Size]byte) Notice {
 	}}
 }
 
-// moment is a record whose checkpoints stay as they were, also while a station signs new ones.
+// moment is a record whose newest checkpoint stays as it was, also while a station signs new ones.
 type moment struct {
 	evidence.Source
-	checkpoints [][]byte
+	newest []byte
 }
 
-// Checkpoints implements evidence.Source.
-func (m moment) Checkpoints(context.Context) ([][]byte, error) { return m.checkpoints, nil }
+// LastCheckpoint implements evidence.Source.
+func (m moment) LastCheckpoint(context.Context) ([]byte, error) { return m.newest, nil }
 
-// writeReported writes a bundle with a report. The report shows the checkpoint of the bundle.
-func writeReported(ctx context.Context, bundle *evidence.Bundle, out, language string) (head audit.Head, err error) {
-	checkpoints, err := bundle.Source.Checkpoints(ctx)
-	if err != nil {
-		return head, err
-	}
-	o := html.Options{Language: language}
-	if len(checkpoints) > 0 {
-		o.Checkpoint = checkpoints[len(checkpoints)-1]
-	}
-	if bundle.Report, err = html.New(o); err != nil {
+// writeReported writes a bundle up to a checkpoint, with a report that shows this checkpoint; nil: there is no checkpoint.
+func writeReported(ctx context.Context, bundle *evidence.Bundle, newest []byte, out, language string) (head audit.Head, err error) {
+	if bundle.Report, err = html.New(html.Options{Language: language, Checkpoint: newest}); err != nil {
 		return head, reason.Usage(err)
 	}
-	bundle.Source = moment{bundle.Source, checkpoints}
+	bundle.Source = moment{bundle.Source, newest}
 	return bundle.Write(ctx, out)
 }

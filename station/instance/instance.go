@@ -41,6 +41,8 @@ type Options struct {
 	AcceptRegistry string
 	PIN            hsm.PINSource         // nil: the source that the configuration names
 	Show           func(workdir.LogLine) // gets each line of the log and must not block; may be nil
+	// Migrating is told what a migration of the registry does next; nil: only the log is.
+	Migrating func(what string)
 	// Token is an open token to use instead of the configured token. The caller closes it.
 	Token *hsm.Token
 	Now   func() time.Time // nil: time.Now

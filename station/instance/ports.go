@@ -2,12 +2,15 @@ package instance
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -155,6 +158,7 @@ var errSamePort = errors.New("two bays have the same port: name another port for
 // are plugged in.
 func (s *BoardSource) distinctPorts(bays []BaySpec) error {
 	seen := map[string]string{}
+	var remotes []remotePort
 	for _, bay := range bays {
 		if bay.Kind != nil || bay.overRTT() {
 			continue
@@ -163,18 +167,47 @@ func (s *BoardSource) distinctPorts(bays []BaySpec) error {
 		if err != nil {
 			continue // not plugged in: the bay says so when its Run begins
 		}
-		if !remote.Is(path) {
-			if err := serial.CheckKind(path); bay.Bay == nil && errors.Is(err, serial.ErrNotSerial) {
-				return fmt.Errorf("bay %q: %s: %w", bay.Name, path, err)
-			}
-			if path, err = filepath.EvalSymlinks(path); err != nil {
-				continue
-			}
+		if address, err := remote.Parse(path); err == nil {
+			remotes = append(remotes, remotePort{bay.Name, address})
+			continue
+		}
+		if err := serial.CheckKind(path); bay.Bay == nil && errors.Is(err, serial.ErrNotSerial) {
+			return fmt.Errorf("bay %q: %s: %w", bay.Name, path, err)
+		}
+		if path, err = filepath.EvalSymlinks(path); err != nil {
+			continue
 		}
 		if other, taken := seen[path]; taken {
 			return fmt.Errorf("bays %q and %q, %s: %w", other, bay.Name, path, errSamePort)
 		}
 		seen[path] = bay.Name
+	}
+	return distinctRemotes(remotes)
+}
+
+type remotePort struct {
+	bay     string
+	address remote.Address
+}
+
+// resolveTime bounds the questions to the resolver. A host that is not known by then is compared by its name alone.
+const resolveTime = 2 * time.Second
+
+// distinctRemotes refuses two bays with the same remote port, whose host each may name in another way. It asks the resolver only
+// about hosts with the same number of a port.
+func distinctRemotes(ports []remotePort) error {
+	ctx, cancel := context.WithTimeout(context.Background(), resolveTime)
+	defer cancel()
+	for i, a := range ports {
+		for _, b := range ports[:i] {
+			if a.address.Port != b.address.Port {
+				continue
+			}
+			known := a.address.Servers(ctx)
+			if remote.SamePort(a.address, b.address) || slices.ContainsFunc(b.address.Servers(ctx), func(ip netip.Addr) bool { return slices.Contains(known, ip) }) {
+				return fmt.Errorf("bays %q and %q: %w", b.bay, a.bay, errSamePort)
+			}
+		}
 	}
 	return nil
 }

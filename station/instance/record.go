@@ -52,6 +52,14 @@ func Origin(config *configs.Config) string {
 	return "hallmark/" + strings.ReplaceAll(config.Station, " ", "-")
 }
 
+// migrating puts a part of a migration into the log, so that a start that takes longer than others says why, and tells who opens.
+func (f *Files) migrating(what string) {
+	f.Log.Info("migrating the registry", "part", what)
+	if f.options.Migrating != nil {
+		f.options.Migrating(what)
+	}
+}
+
 // RegistryConfig returns the configuration of a station's registry.
 func RegistryConfig(dir workdir.Dir, config *configs.Config) registry.Config {
 	return registry.Config{Path: dir.Registry(), Now: time.Now, Station: config.Station}
@@ -70,6 +78,7 @@ func (f *Files) OpenRecord(ctx context.Context) (_ *Record, err error) {
 	}
 	config := RegistryConfig(f.Dir, f.Config)
 	config.Now, config.AcceptClock, config.AcceptRegistry = f.options.Now, f.options.AcceptClock, f.options.AcceptRegistry
+	config.Migrating = f.migrating
 	if config.Startup, err = f.startupFacts(); err != nil {
 		return nil, fmt.Errorf("opening the registry: %w", err)
 	}

@@ -86,7 +86,7 @@ func (k *Keys) CheckToken(ctx context.Context) error {
 		k.Log.Warn("the token does not say which checkpoint it has", "error", err)
 		return nil
 	}
-	if notes, err := k.Registry.Checkpoints(ctx); len(values) == 0 && len(notes) > 1 || err != nil {
+	if notes, err := k.Registry.CountCheckpoints(ctx); len(values) == 0 && notes > 1 || err != nil {
 		k.Log.Warn("the token has no checkpoint of this log, so nobody can tell by the token whether the newest entries are there", "error", err)
 		return errors.Join(err, k.Note("token.checkpoint.missing", audit.Unknown, map[string]string{"label": tokenMark(key)}))
 	}

@@ -26,7 +26,10 @@ type CAConfig struct {
 	// PathLen is how many CAs may follow below this CA: 0 for a CA that issues to
 	// boards, -1 for no limit (RFC 5280 section 4.2.1.9).
 	PathLen int
-	Intend  Intend
+	// Serial is that of a certificate which was intended before, and may be signed already: 1 to 20 octets, positive (RFC 5280
+	// section 4.1.2.2). nil: a new one is drawn.
+	Serial *big.Int
+	Intend Intend
 }
 
 // Intend is told what will be signed before the CA's key is asked: a certificate with the same TBSCertificate, and with the signature of
@@ -130,18 +133,26 @@ type AuditConfig struct {
 	CommonName, Organization string
 	NotBefore                time.Time
 	NotAfter                 time.Time // zero: 99991231235959Z
+	Serial                   *big.Int  // as in CAConfig
 	Intend                   Intend
+}
+
+func (c AuditConfig) template(random io.Reader) (*x509.Certificate, error) {
+	template, err := CAConfig{CommonName: c.CommonName, Organization: c.Organization, NotBefore: c.NotBefore, NotAfter: c.NotAfter, Serial: c.Serial}.template(random)
+	if err == nil {
+		template.IsCA, template.MaxPathLenZero, template.KeyUsage = false, false, x509.KeyUsageDigitalSignature
+	}
+	return template, err
 }
 
 // Audit makes the certificate of the audit key. It has no extended key usage: with one, programs
 // refuse it for CMS signatures (RFC 5652), unless it is emailProtection.
 func Audit(c AuditConfig, key *ecdsa.PublicKey, root *x509.Certificate, signer crypto.Signer, random io.Reader) (*x509.Certificate, error) {
-	template, err := CAConfig{CommonName: c.CommonName, Organization: c.Organization, NotBefore: c.NotBefore, NotAfter: c.NotAfter}.template(random)
+	template, err := c.template(random)
 	if err != nil {
 		return nil, fmt.Errorf("making the certificate of the audit key: %w", err)
 	}
-	template.IsCA, template.MaxPathLenZero = false, false
-	template.KeyUsage = x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment // RFC 5280 section 4.2.1.3
+	template.KeyUsage |= x509.KeyUsageContentCommitment // RFC 5280 section 4.2.1.3
 	certificate, err := certify(template, root, key, signer, random, c.Intend)
 	if err != nil {
 		return nil, fmt.Errorf("making the certificate of the audit key: %w", err)
@@ -157,11 +168,10 @@ var noCheck = pkix.Extension{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 48, 
 
 // Responder makes the certificate of a key that signs OCSP answers for the issuer. It cannot be revoked, so it is short-lived.
 func Responder(c AuditConfig, key *ecdsa.PublicKey, issuer *x509.Certificate, signer crypto.Signer, random io.Reader) (*x509.Certificate, error) {
-	template, err := CAConfig{CommonName: c.CommonName, Organization: c.Organization, NotBefore: c.NotBefore, NotAfter: c.NotAfter}.template(random)
+	template, err := c.template(random)
 	if err != nil {
 		return nil, fmt.Errorf("making the OCSP certificate: %w", err)
 	}
-	template.IsCA, template.MaxPathLenZero, template.KeyUsage = false, false, x509.KeyUsageDigitalSignature
 	template.ExtKeyUsage, template.ExtraExtensions = []x509.ExtKeyUsage{x509.ExtKeyUsageOCSPSigning}, []pkix.Extension{noCheck}
 	if template.SubjectKeyId, err = keyIdentifier(key); err != nil {
 		return nil, fmt.Errorf("making the OCSP certificate: %w", err)
@@ -175,11 +185,10 @@ func Responder(c AuditConfig, key *ecdsa.PublicKey, issuer *x509.Certificate, si
 
 // Client makes the certificate of a key with which a station signs in at the hub of its plant. The hub knows the station by this key, and not by the name.
 func Client(c AuditConfig, key *ecdsa.PublicKey, issuer *x509.Certificate, signer crypto.Signer, random io.Reader) (*x509.Certificate, error) {
-	template, err := CAConfig{CommonName: c.CommonName, Organization: c.Organization, NotBefore: c.NotBefore, NotAfter: c.NotAfter}.template(random)
+	template, err := c.template(random)
 	if err != nil {
 		return nil, fmt.Errorf("making the client certificate: %w", err)
 	}
-	template.IsCA, template.MaxPathLenZero, template.KeyUsage = false, false, x509.KeyUsageDigitalSignature
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 	if template.SubjectKeyId, err = keyIdentifier(key); err != nil {
 		return nil, fmt.Errorf("making the client certificate: %w", err)
@@ -198,12 +207,15 @@ func (c CAConfig) template(random io.Reader) (*x509.Certificate, error) {
 	if c.NotAfter.IsZero() {
 		c.NotAfter = endOfTime
 	}
-	serial, err := NewSerial(random)
-	if err != nil {
-		return nil, err
+	if c.Serial == nil {
+		serial, err := NewSerial(random)
+		if err != nil {
+			return nil, err
+		}
+		c.Serial = new(big.Int).SetBytes(serial[:])
 	}
 	return &x509.Certificate{
-		SerialNumber:          new(big.Int).SetBytes(serial[:]),
+		SerialNumber:          c.Serial,
 		Subject:               name(c.CommonName, c.Organization),
 		NotBefore:             c.NotBefore.UTC(),
 		NotAfter:              c.NotAfter.UTC(),
@@ -240,7 +252,9 @@ func (c ServerConfig) template(random io.Reader) (*x509.Certificate, error) {
 
 // tooLong is true for a name of more than 64 characters (ub-common-name and
 // ub-organization-name, RFC 5280 appendix A.1). Characters are not octets.
-func tooLong(text string) bool { return !utf8.ValidString(text) || utf8.RuneCountInString(text) > 64 }
+func tooLong(text string) bool {
+	return !utf8.ValidString(text) || utf8.RuneCountInString(text) > upperBounds[oidCommonName.String()]
+}
 
 func name(commonName, organization string) pkix.Name {
 	n := pkix.Name{CommonName: commonName}

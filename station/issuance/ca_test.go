@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"errors"
 	"strings"
 	"testing"
@@ -95,9 +96,21 @@ func TestCeremonyRefusals(t *testing.T) {
 
 // A request and a certificate from elsewhere bring names that no configuration has checked.
 func TestATwinWithAnUnfitNameIsRefused(t *testing.T) {
-	for text, want := range map[string]bool{"": true, "line": false, strings.Repeat("x", 64): false, strings.Repeat("ü", 64): false, strings.Repeat("x", 65): true, "\xff": true} {
-		if got := unfit(pkix.AttributeTypeAndValue{Value: text}); got != want {
-			t.Errorf("%d octets: unfit: %v, want %v", len(text), got, want)
+	locality, province, mail, unknown := asn1.ObjectIdentifier{2, 5, 4, 7}, asn1.ObjectIdentifier{2, 5, 4, 8}, asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 1}, asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 99999, 1}
+	for _, test := range []struct {
+		attribute asn1.ObjectIdentifier
+		text      string
+		want      bool
+	}{
+		{oidCommonName, "", true}, {oidCommonName, "line", false}, {oidCommonName, strings.Repeat("x", 64), false}, {oidCommonName, strings.Repeat("ü", 64), false},
+		{oidCommonName, strings.Repeat("x", 65), true}, {oidCommonName, "\xff", true},
+		{oidOrganization, strings.Repeat("x", 64), false}, {oidOrganization, strings.Repeat("x", 65), true}, {oidUnit, strings.Repeat("x", 65), true},
+		{locality, strings.Repeat("x", 128), false}, {locality, strings.Repeat("x", 129), true}, {province, strings.Repeat("x", 128), false}, {province, strings.Repeat("x", 129), true},
+		{oidCountry, "DE", false}, {oidCountry, "DEU", true}, {mail, strings.Repeat("x", 255), false}, {mail, strings.Repeat("x", 256), true},
+		{unknown, strings.Repeat("x", 300), false}, {unknown, "", true},
+	} {
+		if got := unfit(pkix.AttributeTypeAndValue{Type: test.attribute, Value: test.text}); got != test.want {
+			t.Errorf("%v with %d octets: unfit: %v, want %v", test.attribute, len(test.text), got, test.want)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package issuance
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/sha256"
 	"crypto/x509"
@@ -36,6 +37,10 @@ var nonceOID = []byte{
 	0x69, 0x81, 0xf8, 0x9f, 0xb6, 0xc3, 0xc7, 0xa5, 0x92, 0xbc,
 	0x97, 0x9d, 0xb0, 0xd4, 0xd4, 0xcc, 0xc7, 0x86, 0xef, 0x73,
 }
+
+// HasNonceOID reports whether the octets of a firmware image have the OID of the nonce, which each board with the command csr writes into its CSR. An image that
+// is compressed or encrypted does not show the OID.
+func HasNonceOID(image []byte) bool { return bytes.Contains(image, nonceOID) }
 
 // algorithm is an AlgorithmIdentifier without parameters (RFC 5758 section 3.2).
 type algorithm struct{ Algorithm asn1.ObjectIdentifier }

@@ -143,7 +143,7 @@ func (p *Profile) fitsMatter(issuer *x509.Certificate) error {
 		return fmt.Errorf("issuing CA %q is of vendor %s, matter.vendor_id is %s", issuer.Subject, ids.vendor, m.VendorID)
 	case ids.product != "" && ids.product != m.ProductID:
 		return fmt.Errorf("issuing CA %q is for product %s, matter.product_id is %s", issuer.Subject, ids.product, m.ProductID)
-	case !issuer.MaxPathLenZero:
+	case PathLength(issuer) != 0:
 		return errors.New("the path length of the issuing CA is not 0, as Matter wants for a PAI")
 	case len(issuer.Raw) > MaxMatterOctets:
 		return fmt.Errorf("the certificate of the issuing CA has %d octets, Matter allows %d", len(issuer.Raw), MaxMatterOctets)

@@ -26,20 +26,29 @@ type SubjectConfig struct {
 type subjectPart struct {
 	key       string
 	oid       asn1.ObjectIdentifier
-	upper     int // characters, the upper bound of RFC 5280 appendix A.1
 	variables bool
 	printable bool // PrintableString (RFC 5280 appendix A.1 allows no other); false: UTF8String
 	value     func(*Profile) string
 }
 
 var subjectParts = []subjectPart{
-	{"subject.country", oidCountry, 2, false, true, func(p *Profile) string { return p.config.Subject.Country }},
-	{"subject.organization", oidOrganization, 64, false, false, func(p *Profile) string { return p.config.Subject.Organization }},
-	{"subject.common_name", oidCommonName, 64, true, false, (*Profile).commonName},
-	{"subject.organizational_unit", oidUnit, 64, false, false, func(p *Profile) string { return p.config.Subject.OrganizationalUnit }},
-	{"subject.serial_number", oidSerialNumber, 64, true, true, func(p *Profile) string { return p.config.Subject.SerialNumber }},
-	{"matter.vendor_id", oidMatterVendor, 4, false, false, (*Profile).vendorAttribute},
-	{"matter.product_id", oidMatterProduct, 4, false, false, (*Profile).productAttribute},
+	{"subject.country", oidCountry, false, true, func(p *Profile) string { return p.config.Subject.Country }},
+	{"subject.organization", oidOrganization, false, false, func(p *Profile) string { return p.config.Subject.Organization }},
+	{"subject.common_name", oidCommonName, true, false, (*Profile).commonName},
+	{"subject.organizational_unit", oidUnit, false, false, func(p *Profile) string { return p.config.Subject.OrganizationalUnit }},
+	{"subject.serial_number", oidSerialNumber, true, true, func(p *Profile) string { return p.config.Subject.SerialNumber }},
+	{"matter.vendor_id", oidMatterVendor, false, false, (*Profile).vendorAttribute},
+	{"matter.product_id", oidMatterProduct, false, false, (*Profile).productAttribute},
+}
+
+// upperBounds are the longest values of attributes of a name, in characters (RFC 5280 appendix A.1; X.520; Matter Core Specification 6.1.1).
+// An attribute that is not here has no bound.
+var upperBounds = map[string]int{
+	oidCommonName.String(): 64, oidOrganization.String(): 64, oidUnit.String(): 64, oidSerialNumber.String(): 64, oidCountry.String(): 2,
+	oidMatterVendor.String(): 4, oidMatterProduct.String(): 4,
+	"2.5.4.7": 128, "2.5.4.8": 128, // localityName, stateOrProvinceName
+	"2.5.4.12": 64, "2.5.4.65": 128, // title, pseudonym
+	"1.2.840.113549.1.9.1": 255, // emailAddress
 }
 
 // A board is what a certificate can say of one board.
@@ -81,8 +90,8 @@ func (part subjectPart) check(text string) error {
 		return err
 	}
 	text = widest.value(text)
-	if n := utf8.RuneCountInString(text); n > part.upper {
-		return fmt.Errorf("%d characters with the values of a board, want at most %d (RFC 5280 appendix A.1)", n, part.upper)
+	if n, upper := utf8.RuneCountInString(text), upperBounds[part.oid.String()]; n > upper {
+		return fmt.Errorf("%d characters with the values of a board, want at most %d (RFC 5280 appendix A.1)", n, upper)
 	}
 	if part.printable && !printableString.MatchString(text) {
 		return fmt.Errorf("want letters, digits, space and ' ( ) + , - . / : = ? only, because it is a PrintableString (RFC 5280 appendix A.1)")

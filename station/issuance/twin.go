@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"unicode/utf8"
 )
 
 // A twin is a certificate with the content of the one that will be signed, and with the signature of a key that
@@ -52,10 +53,11 @@ func broken(rules []certificateRule) (findings []error) {
 	return findings
 }
 
-// unfit is true for a part of a name that RFC 5280 does not allow: it has 1 to 64 characters.
+// unfit is true for a part of a name that RFC 5280 does not allow: an empty one, or one that is longer than its upper bound.
 func unfit(part pkix.AttributeTypeAndValue) bool {
 	text := fmt.Sprint(part.Value)
-	return text == "" || tooLong(text)
+	upper, bounded := upperBounds[part.Type.String()]
+	return text == "" || !utf8.ValidString(text) || bounded && utf8.RuneCountInString(text) > upper
 }
 
 func lintFindings(twin, parent *x509.Certificate) []error {
@@ -66,7 +68,7 @@ func lintFindings(twin, parent *x509.Certificate) []error {
 		{twin.SignatureAlgorithm != x509.ECDSAWithSHA256, "the signature is not ECDSA with SHA-256, the only one that boards verify"},
 		{key == nil || key.Curve != elliptic.P256(), "the key is not P-256, the only kind that boards verify"},
 		{len(twin.Subject.Names) == 0, "the subject is empty (section 4.1.2.6)"},
-		{slices.ContainsFunc(twin.Subject.Names, unfit), "a part of the subject is empty, or longer than 64 characters (appendix A.1)"},
+		{slices.ContainsFunc(twin.Subject.Names, unfit), "a part of the subject is empty, or longer than RFC 5280 allows: 64 characters for CN, O and OU, 128 for L and ST, 2 for C (appendix A.1)"},
 		{twin.NotAfter.After(parent.NotAfter), "it would be valid longer than its issuer"},
 		{!twin.BasicConstraintsValid, "basicConstraints are missing (section 4.2.1.9)"},
 		{twin.KeyUsage == 0, "keyUsage is missing (section 4.2.1.3)"},
@@ -79,8 +81,8 @@ func lintFindings(twin, parent *x509.Certificate) []error {
 	})
 }
 
-// pathLength is how many CAs may follow below a CA, -1 for any number.
-func pathLength(ca *x509.Certificate) int {
+// PathLength is how many CAs may follow below a CA (RFC 5280 section 4.2.1.9): 0 forbids each CA, -1 allows any number.
+func PathLength(ca *x509.Certificate) int {
 	if ca.MaxPathLen == 0 && !ca.MaxPathLenZero {
 		return -1
 	}
@@ -89,7 +91,7 @@ func pathLength(ca *x509.Certificate) int {
 
 // mayHaveCA reports whether the path length of a CA allows another CA below it, with what that CA allows below itself.
 func mayHaveCA(ca, below *x509.Certificate) bool {
-	limit, asked := pathLength(ca), pathLength(below)
+	limit, asked := PathLength(ca), PathLength(below)
 	return limit < 0 || asked >= 0 && asked < limit
 }
 

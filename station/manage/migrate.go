@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -48,16 +49,20 @@ func (c *Commands) migrateIn(ctx context.Context, dry bool) error {
 		_, err := fmt.Fprintf(c.Stdout, "next      station migrate --dir %s as the user of the station, while no station runs there; the next start does the same\n", dir)
 		return err
 	}
-	if err := begin(ctx, dir); err != nil {
+	if err := c.begin(ctx, dir); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(c.Stdout, "registry.db has schema %d now; keep %s until the next backup\n", todo.To, todo.Copy)
 	return err
 }
 
-// begin does what a start does to the registry.
-func begin(ctx context.Context, dir workdir.Dir) (err error) {
-	files, err := instance.OpenFiles(dir, instance.Options{})
+// begin does what a start does to the registry, and says each part before it begins: a large registry takes some seconds.
+func (c *Commands) begin(ctx context.Context, dir workdir.Dir) (err error) {
+	start := time.Now()
+	files, err := instance.OpenFiles(dir, instance.Options{Migrating: func(what string) {
+		// A reader who is gone stops no migration.
+		_, _ = fmt.Fprintf(c.Stdout, "%8.1f s  %s\n", time.Since(start).Seconds(), what)
+	}})
 	if err != nil {
 		return err
 	}

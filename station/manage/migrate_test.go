@@ -75,7 +75,11 @@ func TestMigrateBringsARegistryToTheNewestSchema(t *testing.T) {
 	}
 	// 2. The command does it, on record.
 	must(t, c.migrateIn(t.Context(), false))
-	says(t, out, "10 steps", "registry.db has schema 12 now")
+	says(t, out, "10 steps", " s  copying registry.db to "+dir.Registry()+".schema2\n", " s  step to schema 3: every Run that met a board has a row",
+		" s  step to schema 12: ", " s  checking that each row names rows that are there\n", "registry.db has schema 12 now")
+	if log := string(fixtures.Must(os.ReadFile(dir.LogFile()))(t)); !strings.Contains(log, "step to schema 12") {
+		t.Errorf("the log says nothing of the steps:\n%s", log)
+	}
 	if !fixtures.HasEntry(t, dir, "log.migrated", "station", map[string]string{"from": "2", "to": "12", "copy": "registry.db.schema2"}) {
 		t.Error("no entry about the migration")
 	}

@@ -140,7 +140,7 @@ func asksBoard(ctx context.Context, record *instance.Record, client *devices.Cli
 	case !id.IsZero():
 		return id, "", "", fmt.Errorf("%w: the UART says board %s, and the flash has a certificate of board %s", station.ErrProbeElsewhere, says.ID, id)
 	}
-	pair := station.Pair{Port: port, Boot: recoverBoot, Stale: recoverStale, ExpectRestart: client.ExpectRestart,
+	pair := station.Pair{Port: port, Board: client, Boot: recoverBoot, Stale: recoverStale,
 		Ask: func(ctx context.Context) (*devices.Identity, error) { return answerOf(ctx, client), nil }}
 	_, err = pair.Proves(ctx, says)
 	switch elsewhere := errors.Is(err, station.ErrProbeElsewhere); {

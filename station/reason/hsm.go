@@ -28,7 +28,7 @@ var ofHSM = []Row{
 	pins("pin-expired", "change it with the vendor's tool, then correct the PIN source"),
 	pins("pin-not-set", "let the security officer set one"),
 
-	faults("key-missing", noTile, "compare label and id with `station doctor`; keys are only made in a ceremony"),
+	faults("key-missing", noTile, "compare label and id with `station doctor` or `pkcs11-tool --list-objects`; keys are only made in a ceremony"),
 	faults("key-duplicated", noTile, "remove or rename the wrong key pair with the vendor's tool; label and id must name exactly one"),
 	faults("key-exists", noTile, "choose another label and id; a ceremony never overwrites"),
 	faults("key-extractable", noTile, "use a key that was generated on the token and never left it"),

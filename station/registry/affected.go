@@ -61,6 +61,43 @@ func (r *Reader) Affected(ctx context.Context, q Question) ([]AffectedRow, error
 	})
 }
 
+// Behind is what the entries behind the newest checkpoint are about: a bundle of today does not have them.
+type Behind struct {
+	size int64           // entries under the checkpoint
+	said map[string]bool // ids of Runs, serial numbers and BoardIDs
+}
+
+// BehindCheckpoint reads the entries behind the newest checkpoint.
+func (r *Reader) BehindCheckpoint(ctx context.Context) (*Behind, error) {
+	size, err := r.CoveredSize(ctx)
+	if err != nil {
+		return nil, err
+	}
+	b := &Behind{size, map[string]bool{}}
+	return b, r.eachBody(ctx, `SELECT seq, body FROM audit_entry WHERE seq >= ? ORDER BY seq`, []any{size}, func(seq int64, body []byte) error {
+		e, err := audit.Decode(body)
+		if err != nil {
+			return fmt.Errorf("reading audit entry %d: %w", seq, err)
+		}
+		if e.Run != nil {
+			b.said[e.Run.ID] = true
+		}
+		if e.Cert != nil {
+			b.said[e.Cert.Serial] = true
+		}
+		if e.Board != nil {
+			b.said[e.Board.ID] = true
+		}
+		return nil
+	})
+}
+
+// GoesOn reports whether something about the Run, its certificate or its board lies behind the checkpoint, or can come there because
+// the Run has no end.
+func (b *Behind) GoesOn(a *AffectedRow) bool {
+	return a.Last < 0 || a.Last >= b.size || b.said[a.Run] || a.Serial != "" && b.said[a.Serial] || b.said[a.BoardID.String()]
+}
+
 // signedHere is the condition for boards with a certificate that was signed, or may have been (I10).
 const signedHere = `EXISTS (SELECT 1 FROM certificates h WHERE h.board_id = r.board_id AND h.purpose = r.purpose AND h.status <> 'failed')`
 

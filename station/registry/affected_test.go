@@ -73,3 +73,50 @@ func TestTheAnswerHasTheIntentOfAnEarlierRun(t *testing.T) {
 		t.Errorf("the intent is not among %d entries", len(entries))
 	}
 }
+
+// A row is covered only if a bundle has all that was said of its Run, its certificate and its board: also what happened after the Run.
+func TestARowIsCoveredUntilSomethingHappensToItsBoard(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		happen func(b *testRegistry, run *station.Run, serial [16]byte)
+	}{
+		{"", func(*testRegistry, *station.Run, [16]byte) {}},
+		{"another board", func(b *testRegistry, _ *station.Run, _ [16]byte) {
+			other := newRun([16]byte{2}, "hw-2")
+			b.must(b.Admit(t.Context(), other))
+			b.enrol(other)
+		}},
+		{"a revocation", func(b *testRegistry, _ *station.Run, serial [16]byte) {
+			b.must(b.Revoke(t.Context(), serial, "keyCompromise", "ann"))
+		}},
+		{"a hold", func(b *testRegistry, run *station.Run, _ [16]byte) { b.holds(Which{BoardID: run.Identity.ID}) }},
+		{"another Run of the board", func(b *testRegistry, _ *station.Run, _ [16]byte) {
+			again := newRun([16]byte{1}, "hw-1")
+			again.Operator, again.Rework = "bob", "flash replaced"
+			b.must(b.Admit(t.Context(), again))
+			b.enrol(again)
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b := newTestRegistry(t)
+			run := newRun([16]byte{1}, "hw-1")
+			run.Operator = "ann"
+			b.must(b.Admit(t.Context(), run))
+			in := b.enrol(run)
+			b.must(b.Checkpoint(t.Context(), origin, b.key))
+			test.happen(b, run, in.Serial)
+			rows, err := b.Affected(t.Context(), Question{Operator: "ann"})
+			b.must(err)
+			behind, err := b.BehindCheckpoint(t.Context())
+			b.must(err)
+			want := test.name != "" && test.name != "another board"
+			if got := behind.GoesOn(&rows[0]); got != want {
+				t.Errorf("goes on: %v, want %v", got, want)
+			}
+			b.must(b.Checkpoint(t.Context(), origin, b.key))
+			if behind, err = b.BehindCheckpoint(t.Context()); err != nil || behind.GoesOn(&rows[0]) {
+				t.Errorf("behind a new checkpoint: %v", err)
+			}
+		})
+	}
+}

@@ -275,10 +275,11 @@ func (r *Reader) staying(ctx context.Context, a Archive) (string, error) {
 	return string(text), err
 }
 
-// stays reports whether entries of a type keep their bodies in the registry.
+// stays reports whether entries of a type keep their bodies in the registry. A recovery is the only act on a board that may come before
+// its first Run, so the birth record of a board needs it whatever the archive has.
 func stays(kind string) bool {
 	return slices.Contains([]string{audit.TypeGenesis, typeAccepted, typeMigrated, TypeArchived, typeBayStopped, typeBayAcknowledged, typeProfileAdopted}, kind) ||
-		strings.HasPrefix(kind, "key.") || strings.HasPrefix(kind, "order.")
+		strings.HasPrefix(kind, "board.recover") || strings.HasPrefix(kind, "key.") || strings.HasPrefix(kind, "order.")
 }
 
 // compareArchives refuses an archive that no entry made, and a body that is missing and lies in no archive.

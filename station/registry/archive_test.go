@@ -12,8 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"golang.org/x/mod/sumdb/note"
 
+	"hallmark/devices"
 	"hallmark/station"
 	"hallmark/station/audit"
 )
@@ -449,4 +451,52 @@ func TestARegistryOfSchema6IsMigrated(t *testing.T) {
 	r, err = Open(t.Context(), Config{Path: path, Station: "demo"})
 	must(t, err)
 	must(t, r.Shutdown())
+}
+
+// The birth record of a board has all its entries from an archive, too: also what was written before its first Run. What lies in an archive
+// that was not given is named, and not left out.
+func TestTheEntriesOfABoardAreWholeBehindAnArchive(t *testing.T) {
+	b := newTestRegistry(t)
+	known, recovered := newRun(devices.BoardID(uuid.New()), "hardware"), Recovery{Operator: "ann", Why: "found locked"}
+	recovered.Board = known.Identity.ID // an erase before its first Run
+	b.must(b.RecoverIntended(t.Context(), recovered))
+	b.must(b.RecoverDone(t.Context(), recovered, "", nil))
+	b.must(b.Admit(t.Context(), known))
+	b.enrol(known)
+	refused := newRun(devices.BoardID(uuid.New()), "hardware") // its refusal is the entry before its Run
+	refused.Order = "WO-unknown"
+	if err := b.Admit(t.Context(), refused); !errors.Is(err, ErrUnknownOrder) {
+		t.Fatal(err)
+	}
+	refused.Ending, refused.Reason = station.Reject, ErrUnknownOrder.Word()
+	b.must(b.closeRun(t.Context(), refused))
+	b.must(b.Checkpoint(t.Context(), origin, b.key))
+	b.reopen()
+	a, bodies := b.archive()
+	late := b.run()
+	b.enrol(late)
+	b.must(b.Checkpoint(t.Context(), origin, b.key))
+	seqs := func(r *Reader, id devices.BoardID) (seqs []int64, err error) {
+		err = r.EachEntry(t.Context(), b.AuditSize(), Selection{BoardID: id}, func(e *audit.Entry, _ []byte) error {
+			seqs = append(seqs, e.Seq)
+			return nil
+		})
+		return seqs, err
+	}
+	// 1. Without the archive each answer that may need an archived entry names the archive.
+	reader, err := OpenReader(t.Context(), b.path)
+	b.must(err)
+	defer reader.Close()
+	for _, run := range []*station.Run{known, refused} {
+		if _, err := seqs(reader, run.Identity.ID); !errors.Is(err, ErrArchived) {
+			t.Errorf("without the archive: %v", err)
+		}
+	}
+	if got, err := seqs(reader, late.Identity.ID); err != nil || len(got) != 6 {
+		t.Errorf("a board of which the archive has nothing: %v, %v", got, err)
+	}
+	// 2. With it, nothing is left out.
+	b.reopen()
+	b.Restore(bodies, a.Until)
+	b.boardsHaveTheirEntries()
 }

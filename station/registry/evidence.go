@@ -15,13 +15,42 @@ import (
 // cosignedNote is a checkpoint with the signature lines of its cosigners behind that of the station.
 const cosignedNote = `CAST(c.note || coalesce((SELECT group_concat(line, '') FROM (SELECT line FROM cosignatures WHERE size = c.size ORDER BY signer)), '') AS BLOB)`
 
-// Checkpoints gives all stored checkpoints with their cosignatures, the oldest first.
-func (r *Reader) Checkpoints(ctx context.Context) ([][]byte, error) {
-	rows, err := r.db.QueryContext(ctx, `SELECT `+cosignedNote+` FROM audit_checkpoint c ORDER BY c.size`)
+// EachCheckpoint calls each for the stored checkpoints over less than size entries, with their cosignatures, the oldest first.
+func (r *Reader) EachCheckpoint(ctx context.Context, size int64, each func(note []byte) error) error {
+	rows, err := r.db.QueryContext(ctx, `SELECT `+cosignedNote+` FROM audit_checkpoint c WHERE c.size < ? ORDER BY c.size`, size)
 	if err != nil {
-		return nil, fmt.Errorf("reading the checkpoints: %w", err)
+		return fmt.Errorf("reading the checkpoints: %w", err)
 	}
-	return collect(rows, func(note *[]byte) []any { return []any{note} })
+	defer rows.Close()
+	for rows.Next() {
+		var note []byte // a copy, which the caller may append to
+		if err := rows.Scan(&note); err != nil {
+			return fmt.Errorf("reading the checkpoints: %w", err)
+		}
+		if err := each(note); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// CheckpointOver gives the stored checkpoint over so many entries with its cosignatures, or nil.
+func (r *Reader) CheckpointOver(ctx context.Context, size int64) (note []byte, err error) {
+	err = r.db.QueryRowContext(ctx, `SELECT `+cosignedNote+` FROM audit_checkpoint c WHERE c.size = ?`, size).Scan(&note)
+	if none(err) {
+		return nil, nil
+	} else if err != nil {
+		return nil, fmt.Errorf("reading the checkpoint over %d entries: %w", size, err)
+	}
+	return note, nil
+}
+
+// CountCheckpoints gives the number of stored checkpoints.
+func (r *Reader) CountCheckpoints(ctx context.Context) (count int, err error) {
+	if err = r.db.QueryRowContext(ctx, `SELECT count(*) FROM audit_checkpoint`).Scan(&count); err != nil {
+		return 0, fmt.Errorf("counting the checkpoints: %w", err)
+	}
+	return count, nil
 }
 
 // EachBody calls each for the audit entries before size, in order. body is valid during the

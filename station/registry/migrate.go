@@ -32,10 +32,11 @@ func (r *Registry) migrate(ctx context.Context) error {
 	if err := todo.HasRoom(); err != nil {
 		return err
 	}
+	r.progress("copying registry.db to " + todo.Copy)
 	if err := copyTo(ctx, conn, todo.Copy); err != nil {
 		return fmt.Errorf("copying the registry before its migration: %w", err)
 	}
-	if err := r.doSteps(ctx, conn, from, filepath.Base(todo.Copy)); err != nil {
+	if err := r.doSteps(ctx, conn, todo); err != nil {
 		return fmt.Errorf("migrating from schema %d to %d; nothing was changed: %w", from, schemaVersion, named(err))
 	}
 	if err := checkSchema(ctx, conn, schemaVersion); err != nil {
@@ -46,8 +47,14 @@ func (r *Registry) migrate(ctx context.Context) error {
 	return errors.Join(err, r.openReader(ctx))
 }
 
+func (r *Registry) progress(what string) {
+	if r.config.Migrating != nil {
+		r.config.Migrating(what)
+	}
+}
+
 // doSteps does the steps in one transaction.
-func (r *Registry) doSteps(ctx context.Context, conn *sql.Conn, from int, copied string) error {
+func (r *Registry) doSteps(ctx context.Context, conn *sql.Conn, todo *Migration) error {
 	// Foreign keys cannot be switched off inside of a transaction
 	// (https://sqlite.org/foreignkeys.html#fk_enable), and a step may make a table anew.
 	for _, statement := range []string{"PRAGMA foreign_keys = 0", "BEGIN IMMEDIATE"} {
@@ -55,7 +62,7 @@ func (r *Registry) doSteps(ctx context.Context, conn *sql.Conn, from int, copied
 			return fmt.Errorf("beginning: %w", err)
 		}
 	}
-	if err := r.steps(ctx, conn, from, copied); err != nil {
+	if err := r.steps(ctx, conn, todo); err != nil {
 		_, undo := conn.ExecContext(ctx, "ROLLBACK")
 		return errors.Join(err, undo)
 	}
@@ -64,20 +71,24 @@ func (r *Registry) doSteps(ctx context.Context, conn *sql.Conn, from int, copied
 }
 
 // steps does the steps inside of the open transaction, and commits.
-func (r *Registry) steps(ctx context.Context, conn *sql.Conn, from int, copied string) error {
-	statements, err := steps(from, schemaVersion)
-	if err != nil {
-		return err
+func (r *Registry) steps(ctx context.Context, conn *sql.Conn, todo *Migration) error {
+	for _, one := range todo.Steps {
+		statements, err := step(one.Schema)
+		if err != nil {
+			return err
+		}
+		r.progress(fmt.Sprintf("step to schema %d: %s", one.Schema, one.What))
+		if _, err := conn.ExecContext(ctx, statements); err != nil {
+			return fmt.Errorf("step to schema %d: %w", one.Schema, err)
+		}
 	}
-	if _, err := conn.ExecContext(ctx, statements); err != nil {
-		return err
-	}
+	r.progress("checking that each row names rows that are there")
 	if err := foreignKeysHold(ctx, conn); err != nil {
 		return err
 	}
 	batch := r.log.Begin()
-	_, err = batch.Append(ctx, audit.Entry{Actor: audit.Itself(), Category: audit.CategoryLog, Type: typeMigrated, Outcome: audit.Success,
-		Details: map[string]string{"from": strconv.Itoa(from), "to": strconv.Itoa(schemaVersion), "copy": text(copied)}})
+	_, err := batch.Append(ctx, audit.Entry{Actor: audit.Itself(), Category: audit.CategoryLog, Type: typeMigrated, Outcome: audit.Success,
+		Details: map[string]string{"from": strconv.Itoa(todo.From), "to": strconv.Itoa(schemaVersion), "copy": text(filepath.Base(todo.Copy))}})
 	if err != nil {
 		return err
 	}

@@ -43,6 +43,8 @@ type Config struct {
 	// AcceptRegistry is the operator who accepts a registry that does not fit its mark, for
 	// example after the disk was lost. Empty: such a registry is refused.
 	AcceptRegistry string
+	// Migrating is told what a migration does next, in a few words for people. Nil: nobody is told.
+	Migrating func(what string)
 	// Startup has facts for the entry of this start: version of the program, digests of
 	// configuration and profiles. The entry names those that changed since the last start.
 	Startup map[string]string

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"regexp"
@@ -81,7 +82,8 @@ func (s *Selection) boardID() string { return Filter{BoardID: s.BoardID}.boardID
 
 // ofBoard gives the entries of one board without reading the whole log: those written during its Runs, and those that
 // the index of the entries outside of Runs has. That index has no entry of an archive, so these are read one by one, from the first
-// Run of the board on.
+// Run of the board on: what an archive takes and is about the board lies behind the beginning of that Run. If the Run was refused, its row
+// has the entry of its end, and the refusal lies before.
 var ofBoard = sync.OnceValues(func() (string, error) {
 	step, err := step(outsideSchema)
 	index := outsideIndex.FindStringSubmatch(step)
@@ -89,7 +91,7 @@ var ofBoard = sync.OnceValues(func() (string, error) {
 		return "", fmt.Errorf("reading the step to schema %d: %w", outsideSchema, errors.Join(err, ErrSchema))
 	}
 	return `WITH spans AS MATERIALIZED (SELECT first_entry AS low, coalesce(last_entry, ?1) AS high FROM runs WHERE board_id = ?2),
-		archived AS MATERIALIZED (SELECT coalesce((SELECT min(low) FROM spans), 0) AS low, (SELECT coalesce(max(until), 0) FROM archives) AS behind)
+		archived AS MATERIALIZED (SELECT coalesce((SELECT first_entry * admitted FROM runs WHERE board_id = ?2 ORDER BY first_entry LIMIT 1), 0) AS low, (SELECT coalesce(max(until), 0) FROM archives) AS behind)
 	SELECT seq, body FROM (
 		SELECT e.seq AS seq, e.body AS body FROM spans JOIN audit_entry e ON e.seq BETWEEN low AND high WHERE instr(e.body, CAST(?2 AS BLOB))
 		UNION SELECT seq, body FROM main.audit_entry INDEXED BY audit_entry_outside WHERE ` + index[2] + ` AND ` + index[1] + ` = CAST(?2 AS BLOB)
@@ -157,8 +159,11 @@ func (s *Selected) EachSelected(ctx context.Context, size int64, each func(seq i
 
 // BoardOf gives the board for which a serial number was intended, whatever became of the certificate.
 func (r *Reader) BoardOf(ctx context.Context, serial string) (id devices.BoardID, err error) {
-	err = r.db.QueryRowContext(ctx, `SELECT board_id FROM certificates WHERE lower(hex(serial)) = ?`, serial).Scan(board(&id))
-	if none(err) {
+	number, err := hex.DecodeString(serial) // the index over the serial numbers has octets
+	if err == nil {
+		err = r.db.QueryRowContext(ctx, `SELECT board_id FROM certificates WHERE serial = ?`, number).Scan(board(&id))
+	}
+	if none(err) || errors.As(err, new(hex.InvalidByteError)) || errors.Is(err, hex.ErrLength) {
 		return id, reason.Usage(fmt.Errorf("the record has no certificate with the serial number %s; `station certificates list` names those that there are", serial))
 	} else if err != nil {
 		return id, fmt.Errorf("looking for the board of certificate %s: %w", serial, err)

@@ -18,9 +18,11 @@ import (
 // Options say which files a batch or a shift writes beside the registry.
 type Options struct {
 	Dir     workdir.Dir
-	Issuing []byte       // DER of the issuing CA certificate, for the chain files
-	Station string       // name of the station
-	Log     *slog.Logger // nil: no log
+	Issuing []byte // DER of the issuing CA certificate, for the chain files
+	Station string // name of the station
+	// Exceptions are the exceptions of the HSM, with commas between them; empty: none.
+	Exceptions string
+	Log        *slog.Logger // nil: no log
 	// Paths of the reports; an empty path means no report. Standard as JSONL means Stdout.
 	JSONL, JUnit string
 	Stdout       io.Writer
@@ -221,7 +223,7 @@ func (f *Files) writeLine(run *station.Run) error {
 	f.mu.Lock()
 	f.lines++
 	f.mu.Unlock()
-	line, err := recordOf(run, f.options.Station).line()
+	line, err := recordOf(run, f.options.Station, f.options.Exceptions).line()
 	if err == nil {
 		_, _ = f.jsonl.Write(line) // Close reports the lines that are lost
 	}

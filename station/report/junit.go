@@ -125,7 +125,7 @@ func (s Suite) class(purpose devices.Purpose) string {
 
 // testcase is the test case of a Run that was begun.
 func (s Suite) testcase(name string, run *station.Run) junitCase {
-	one := junitCase{ClassName: s.class(run.Purpose), Name: name, Time: seconds(run.Finished.Sub(run.Started)), Properties: ofRun(recordOf(run, s.Name))}
+	one := junitCase{ClassName: s.class(run.Purpose), Name: name, Time: seconds(run.Finished.Sub(run.Started)), Properties: ofRun(recordOf(run, s.Name, s.Exceptions))}
 	switch run.Ending {
 	case station.Pass:
 		return one

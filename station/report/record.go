@@ -43,7 +43,8 @@ type Record struct {
 	ImageSHA256       string       `json:"image_sha256"`
 	Lock              string       `json:"lock"` // state of the debug port as read from the chip: locked, open; intended: not read
 	LockRecipeSHA256  string       `json:"lock_recipe_sha256"`
-	LockKey           string       `json:"lock_key"` // fingerprint of the key that opens the debug port
+	LockKey           string       `json:"lock_key"`       // fingerprint of the key that opens the debug port
+	HSMExceptions     string       `json:"hsm_exceptions"` // demands on the HSM that the configuration lowers, with commas between them
 }
 
 // A RecordStep is one step of a Run.
@@ -53,9 +54,10 @@ type RecordStep struct {
 	Retries int     `json:"retries"`
 }
 
-func recordOf(run *station.Run, stationName string) Record {
+func recordOf(run *station.Run, stationName, exceptions string) Record {
 	r := Record{
-		Run: run.ID.String(), BoardID: boardID(run), Purpose: string(run.Purpose), Bay: run.Bay,
+		HSMExceptions: exceptions,
+		Run:           run.ID.String(), BoardID: boardID(run), Purpose: string(run.Purpose), Bay: run.Bay,
 		Ending: string(run.Ending), Reason: run.Reason, Steps: []RecordStep{},
 		WireTx: run.Wire.Sent, WireRx: run.Wire.Received,
 		Started: run.Started.UTC(), Finished: run.Finished.UTC(),

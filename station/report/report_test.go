@@ -37,7 +37,7 @@ func aRun(ending station.Ending, reason string) *station.Run {
 }
 
 func TestRecordOfAPassIsThisLine(t *testing.T) {
-	line, err := recordOf(aRun(station.Pass, ""), "s").line()
+	line, err := recordOf(aRun(station.Pass, ""), "s", "restored-keys").line()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func TestRecordOfAPassIsThisLine(t *testing.T) {
 		`"serial_number":"40000000000000000000000000000000","certificate_sha256":"ab00000000000000000000000000000000000000000000000000000000000000",` +
 		`"steps":[{"name":"identify","ms":1.234,"retries":2}],"wire_tx":10,"wire_rx":20,"started":"2026-03-04T05:06:07Z","finished":"2026-03-04T05:06:08.5Z",` +
 		`"outcome":"issued","order":"L17","operator":"anna","station":"s","hardware_id":"0102","firmware":"1.2.3","message":"",` +
-		`"probe":"","target":"","flash":"","image_sha256":"","lock":"","lock_recipe_sha256":"","lock_key":""}` + "\n"
+		`"probe":"","target":"","flash":"","image_sha256":"","lock":"","lock_recipe_sha256":"","lock_key":"","hsm_exceptions":"restored-keys"}` + "\n"
 	if string(line) != want {
 		t.Errorf("got  %swant %s", line, want)
 	}
@@ -56,17 +56,17 @@ func TestRecordSaysWhatTheProbeDid(t *testing.T) {
 	run.Probe = &station.ProbeRecord{Serial: "683806234", Target: "Cortex-M4 r0p1"}
 	run.Flash = &station.FlashRecord{Image: [32]byte{0xcd}}
 	run.Lock = &station.LockRecord{Recipe: station.LockRecipe{Kind: "APPROTECT", SHA256: [32]byte{0xef}, Key: "SHA256:k"}, State: station.LockLocked}
-	r := recordOf(run, "s")
+	r := recordOf(run, "s", "")
 	if r.Probe != "683806234" || r.Target != "Cortex-M4 r0p1" || r.Flash != "written" || !strings.HasPrefix(r.ImageSHA256, "cd00") || r.Lock != "locked" ||
 		!strings.HasPrefix(r.LockRecipeSHA256, "ef00") || r.LockKey != "SHA256:k" {
 		t.Errorf("got %+v", r)
 	}
 	run.Flash = &station.FlashRecord{Image: [32]byte{0xcd}, Held: true}
-	if r := recordOf(run, "s"); r.Flash != "held" {
+	if r := recordOf(run, "s", ""); r.Flash != "held" {
 		t.Errorf("got %q", r.Flash)
 	}
 	run.Flash, run.Lock = &station.FlashRecord{Held: true}, &station.LockRecord{State: station.LockLocked} // nobody read the image, and somebody else locked it
-	if r := recordOf(run, "s"); r.Flash != "locked" || r.ImageSHA256 != "" || r.Lock != "locked" || r.LockRecipeSHA256 != "" {
+	if r := recordOf(run, "s", ""); r.Flash != "locked" || r.ImageSHA256 != "" || r.Lock != "locked" || r.LockRecipeSHA256 != "" {
 		t.Errorf("got %+v", r)
 	}
 }
@@ -85,7 +85,7 @@ func TestBoardsShowTheStateOfTheDebugPort(t *testing.T) {
 func TestRecordWithoutBoardHasEveryKey(t *testing.T) {
 	run := aRun(station.Fault, "no-board")
 	run.Identity, run.Steps = nil, nil
-	line, err := recordOf(run, "s").line()
+	line, err := recordOf(run, "s", "").line()
 	if err != nil {
 		t.Fatal(err)
 	}

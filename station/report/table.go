@@ -82,7 +82,7 @@ func (t Table) Text() []byte {
 
 // writeRow writes the row of a Run. what says more about its ending, and may be empty.
 func writeRow(w io.Writer, run *station.Run, what string) {
-	r := recordOf(run, "")
+	r := recordOf(run, "", "")
 	if what != "" {
 		r.Ending += ", " + what
 	}

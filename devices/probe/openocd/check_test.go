@@ -19,7 +19,7 @@ func TestAScriptThatOpenOCDLacksIsNamed(t *testing.T) {
 		says   string
 	}{
 		{"of the chip", Config{Chip: Chip{Target: "target/nrf25.cfg"}}, "Can't find target/nrf25.cfg"},
-		{"of the probe", Config{Interface: "interface/none.cfg", Chip: nrf52840()}, "Can't find interface/none.cfg"},
+		{"of the probe", Config{Chip: Chip{Interface: "interface/none.cfg", Target: nrf52840().Target}}, "Can't find interface/none.cfg"},
 		{"a command", Config{Chip: Chip{Target: "target/nrf52.cfg", After: []string{"nonsense 1"}}}, `invalid command name "nonsense"`},
 	} {
 		t.Run(test.name, func(t *testing.T) {

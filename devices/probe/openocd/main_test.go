@@ -19,7 +19,7 @@ const ctrlAP = "[[target current] cget -dap] apreg 1 0xc"
 // nrf52840 is the chip with OpenOCD's own script. The model has no CPU that runs, so there is no work area for code.
 func nrf52840() Chip {
 	return Chip{
-		Before: []string{"set WORKAREASIZE 0"}, Target: "target/nrf52.cfg", Part: probe.Part{Address: 0x1000_0100, Value: 0x52840},
+		Before: []string{"set WORKAREASIZE 0"}, Target: "target/nrf52.cfg",
 		Recover: []string{"nrf52_recover"}, Recovered: "successfully erased and unlocked",
 		Lock:      []string{"reset halt", "flash fillw 0x10001208 0xffffff00 1", "catch {reset run}"},
 		LockState: ctrlAP, Locked: "0", Open: "1",
@@ -33,7 +33,7 @@ func an385() Chip {
 			"swd newdap mps2 cpu -expected-id 0x2ba01477", "dap create mps2.dap -chain-position mps2.cpu",
 			"target create mps2.cpu cortex_m -dap mps2.dap", "cortex_m reset_config sysresetreq", "adapter speed 4000",
 		},
-		InRAM: true, Part: probe.Part{Address: 0xe000_ed00, Mask: 0xfff0, Value: 0xc230},
+		InRAM: true,
 		Recover: []string{
 			"set dap [[target current] cget -dap]", "$dap apreg 1 4 1", "while {[$dap apreg 1 8] != 0} { sleep 1 }",
 			"$dap apreg 1 0 1", "$dap apreg 1 0 0", "$dap apreg 1 4 0", "echo erased",
@@ -43,6 +43,9 @@ func an385() Chip {
 		LockState: ctrlAP, Locked: "0", Open: "1",
 	}
 }
+
+// parts are the types of the chips, by their scripts.
+var parts = map[string]probe.Part{nrf52840().Target: {Address: 0x1000_0100, Value: 0x52840}, an385().Target: {Address: 0xe000_ed00, Mask: 0xfff0, Value: 0xc230}}
 
 // A bay is an emulated probe with its chip, and the driver's view of it.
 type bay struct {
@@ -65,6 +68,9 @@ func connect(t *testing.T, config Config, chip jlink.Chip) *bay {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { closes(t, emulation.Close) })
+	if config.Part == (probe.Part{}) {
+		config.Part = parts[config.Chip.Target]
+	}
 	return &bay{New(config).Open(probe.Selection{Serial: serial, Network: true}), emulation}
 }
 

@@ -33,10 +33,10 @@ const (
 
 // Config says how OpenOCD reaches the boards of one type.
 type Config struct {
-	Program   string // path or name; "": "openocd"
-	Interface string // script of the probe; "": "interface/jlink.cfg"
-	Transport string // "swd" or "jtag"; "": "swd". A command of Chip.Before that selects one has precedence
-	Speed     int    // clock of the debug port in kHz; 0: as in the script of the chip
+	Program   string     // path or name; "": "openocd"
+	Transport string     // "swd" or "jtag"; "": "swd". A command of Chip.Before that selects one has precedence
+	Speed     int        // clock of the debug port in kHz; 0: as in the script of the chip
+	Part      probe.Part // compared before each work with the board
 	Chip      Chip
 
 	Limit      time.Duration // of a call; 0: 30 s
@@ -47,15 +47,16 @@ type Config struct {
 	USB        string        // where USB devices are found; "": probe.USBDevices
 }
 
-// Chip says how OpenOCD handles one type of chip. The texts are Tcl commands of OpenOCD.
+// Chip says how OpenOCD handles one type of chip. The texts are Tcl commands of OpenOCD. Names and order of the keys are part of the
+// digest of a lock.
 type Chip struct {
-	Before []string `yaml:"before"` // before the script of the chip
-	Target string   `yaml:"target"` // script of the chip ("target/nrf52.cfg"); empty: Before has everything
-	After  []string `yaml:"after"`  // after the script of the chip, before the connection
+	Interface string   `yaml:"interface"` // script of the probe; empty: interface/jlink.cfg
+	Before    []string `yaml:"before"`    // before the script of the chip
+	Target    string   `yaml:"target"`    // script of the chip ("target/nrf52.cfg"); empty: Before has everything
+	After     []string `yaml:"after"`     // after the script of the chip, before the connection
 	// InRAM is for a board whose program memory needs no flash driver.
-	InRAM   bool       `yaml:"in_ram"`
-	Part    probe.Part `yaml:"part"`
-	Recover []string   `yaml:"recover"` // empty: Recover is not possible
+	InRAM   bool     `yaml:"in_ram"`
+	Recover []string `yaml:"recover"` // empty: Recover is not possible
 	// Recovered is a text that Recover must print, because some recover commands never fail.
 	Recovered string   `yaml:"recovered"`
 	Lock      []string `yaml:"lock"`       // ends with a reset where the chip needs one; empty: Lock is not possible
@@ -63,6 +64,9 @@ type Chip struct {
 	Locked    string   `yaml:"locked"`     // the result of LockState on a locked chip
 	Open      string   `yaml:"open"`       // the result of LockState on an open chip
 }
+
+// Configured reports whether OpenOCD knows the chip.
+func (c *Chip) Configured() bool { return c.Target != "" || len(c.Before) > 0 }
 
 // A Driver opens probes with one Config.
 type Driver struct{ cfg Config }
@@ -75,7 +79,7 @@ func New(cfg Config) *Driver {
 		}
 	}
 	set(&cfg.Program, "openocd")
-	set(&cfg.Interface, "interface/jlink.cfg")
+	set(&cfg.Chip.Interface, "interface/jlink.cfg")
 	set(&cfg.Transport, "swd")
 	set(&cfg.USB, probe.USBDevices)
 	cfg.Limit = cmp.Or(cfg.Limit, defaultLimit)

@@ -144,7 +144,7 @@ func (o *outcome) otherPart(d *device, word string) error {
 	if err != nil {
 		return nil
 	}
-	return d.cfg.Chip.Part.Check(uint32(part))
+	return d.cfg.Part.Check(uint32(part))
 }
 
 // givenUp adds what OpenOCD said to the error of a call that was ended from outside. OpenOCD

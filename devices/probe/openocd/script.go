@@ -66,7 +66,7 @@ func (d *device) script(w *work) []byte {
 func (d *device) addConfiguration(add func(string, ...any)) {
 	add("%s", connectTcl)
 	add("hallmark_version")
-	add("source [find {%s}]", d.cfg.Interface)
+	add("source [find {%s}]", d.cfg.Chip.Interface)
 	if d.selected.Serial != "" {
 		add("adapter serial %s", d.selected.Serial)
 	}
@@ -105,7 +105,7 @@ func (d *device) addChip(add func(string, ...any)) {
 
 // addPart compares the type of the chip.
 func (d *device) addPart(add func(string, ...any)) {
-	part := d.cfg.Chip.Part
+	part := d.cfg.Part
 	if !part.Configured() {
 		return
 	}

@@ -133,6 +133,40 @@ func TestNoProcessIsLeftBehind(t *testing.T) {
 	}
 }
 
+// Linux shows no environment of a process that is in execve(2). A process that starts itself again and again is there often.
+func TestAProcessThatStartsAProgramIsNotOverlooked(t *testing.T) {
+	again := filepath.Join(t.TempDir(), "again")
+	if err := os.WriteFile(again, []byte("exec /bin/sh "+again+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 40 {
+		path := filepath.Join(t.TempDir(), "pid")
+		script := fmt.Sprintf("setsid sh -c 'echo $$ >%s; exec sh %s' >/dev/null 2>&1 & while ! test -s %[1]s; do :; done", path, again)
+		if _, err := shell(script, time.Minute).Run(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		pid := pidIn(t, path)
+		t.Cleanup(func() { _ = unix.Kill(pid, unix.SIGKILL) })
+		if ends(t, pid); t.Failed() {
+			return
+		}
+	}
+}
+
+// A programmer may run beside programs that have no environment, and its end does not wait for them.
+func TestAProcessWithoutEnvironmentIsNotWaitedFor(t *testing.T) {
+	bare := exec.Command("env", "-i", "sleep", "1000")
+	if err := bare.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { bare.Process.Kill(); bare.Wait() })
+	for deadline := time.Now().Add(30 * time.Second); startsProgram(bare.Process.Pid); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it counts as a process that starts a program")
+		}
+	}
+}
+
 func TestTheProgrammerInheritsNothing(t *testing.T) {
 	leak, err := syscall.Open(os.DevNull, syscall.O_RDONLY, 0) // without O_CLOEXEC, as C libraries open files
 	if err != nil {

@@ -6,12 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"slices"
-	"strconv"
-	"strings"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // watchedBy is the variable in the environment of a programmer that names its watcher. The processes that the
@@ -20,13 +15,17 @@ const watchedBy = "HALLMARK_WATCHER"
 
 // watcherScript waits for the end of its input. Then it kills the group whose number the input had, and each process
 // that has this watcher in its environment: a process that left the group, and the programmer of a station that was
-// killed before it wrote the number. A process that is killed can have started another one, so the script looks again
-// until it finds none.
+// killed before it wrote the number. A process that is killed can have started another one, and a process that just starts a program
+// shows no environment. So the script looks again until it has found none for half a second.
 const watcherScript = `read -r group && { read -r end; kill -s KILL -- "-$group"; }
-round=0
-while [ $round -lt 50 ] && found=$(grep -lszxF "` + watchedBy + `=$1" /proc/[0-9]*/environ; :) && [ "$found" ]; do
-	for file in $found; do process=${file#/proc/}; kill -s KILL "${process%/environ}"; done
-	round=$((round + 1))
+round=0 quiet=0
+while [ $round -lt 50 ] && [ $quiet -lt 5 ]; do
+	round=$((round + 1)) quiet=$((quiet + 1))
+	for file in $(grep -lszxF "` + watchedBy + `=$1" /proc/[0-9]*/environ); do
+		quiet=0 process=${file#/proc/}
+		kill -s KILL "${process%/environ}"
+	done
+	[ $quiet -eq 0 ] || sleep 0.1
 done`
 
 // A watcher is a process that outlives a station which is killed: the kernel then closes the station's end of
@@ -69,37 +68,4 @@ func (w *watcher) watch(child *os.Process) error {
 func (w *watcher) stop() {
 	_ = w.cmd.Process.Kill() // fails only if it has ended
 	_ = w.cmd.Wait()         // its error is the kill; it also closes the input
-}
-
-// killRounds bounds killMarked against processes that start others faster than they are killed.
-const killRounds = 50
-
-// killMarked kills each process of this user that has the mark in its environment. A process that is killed can have
-// started another one, so it looks again until it finds none.
-func killMarked(mark string) {
-	for range killRounds {
-		if !killFound(mark) {
-			return
-		}
-	}
-}
-
-// killFound looks once, and reports whether there was such a process.
-func killFound(mark string) (found bool) {
-	processes, err := os.ReadDir("/proc")
-	if err != nil {
-		return false
-	}
-	for _, process := range processes {
-		pid, err := strconv.Atoi(process.Name())
-		if err != nil {
-			continue // no process
-		}
-		environment, err := os.ReadFile("/proc/" + process.Name() + "/environ")
-		if err != nil || !slices.Contains(strings.Split(string(environment), "\x00"), mark) { // ended, or of another user
-			continue
-		}
-		found = unix.Kill(pid, unix.SIGKILL) == nil || found
-	}
-	return found
 }

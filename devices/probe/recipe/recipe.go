@@ -137,6 +137,17 @@ func (r *Recipe) Work() (does, lacks []string) {
 // NeedsTarget reports whether the programmer must be told the name of the chip.
 func (r *Recipe) NeedsTarget() bool { return r.uses("{target}") }
 
+// HidesProbe reports whether the programmer selects a probe by its serial number, and never says which one it took. Nobody can compare it then
+// with the one that was asked for.
+func (r *Recipe) HidesProbe() bool { return r.uses("{serial}", "{digits}", "{usb_id}") && !r.names() }
+
+// names reports whether some step prints the serial number of its probe.
+func (r *Recipe) names() bool {
+	return slices.ContainsFunc(r.operations(), func(o operation) bool {
+		return slices.ContainsFunc(o.steps, func(s Step) bool { return s.Serial != "" })
+	})
+}
+
 func (r *Recipe) uses(names ...string) bool {
 	return slices.ContainsFunc(r.operations(), func(o operation) bool {
 		return slices.ContainsFunc(o.steps, func(s Step) bool { return s.uses(names...) })
@@ -344,9 +355,7 @@ func (r *Recipe) checkOperations() (err error) {
 // checkSerials wants the probe that answered in each step that changes the board or decides about its lock, if the programmer names it
 // in any step: it could work with another probe than the one that it was asked for.
 func (r *Recipe) checkSerials() (err error) {
-	named := slices.ContainsFunc(r.operations(), func(o operation) bool {
-		return slices.ContainsFunc(o.steps, func(s Step) bool { return s.Serial != "" })
-	})
+	named := r.names()
 	for _, o := range r.operations() {
 		if !named || !o.changes && o.name != "lock_state" {
 			continue

@@ -136,6 +136,25 @@ func TestTheRecipeDecides(t *testing.T) {
 	}
 }
 
+// The limit of a step ends a programmer that never answers. After the begin of a flash nobody knows what the board holds.
+func TestAProgrammerThatNeverAnswersIsEnded(t *testing.T) {
+	for name, call := range map[string]func(probe.Probe) error{
+		"flash": func(p probe.Probe) error {
+			return p.Flash(t.Context(), &probe.Image{Segments: []probe.Segment{{Data: []byte("x")}}}, nil)
+		},
+		"lock state": func(p probe.Probe) error { _, err := p.LockState(t.Context()); return err },
+	} {
+		recipe := good()
+		recipe.Operations.Read, recipe.Operations.Flash[0].Limit = nil, 100*time.Millisecond
+		if recipe.Operations.LockState[0].Limit = 100 * time.Millisecond; name == "flash" {
+			recipe.Operations.LockState = nil // Flash would look at the lock first
+		}
+		if err := call(open(t, recipe, "echo done; exec sleep 1000")); !errors.Is(err, probe.ErrSilent) || errors.Is(err, probe.ErrNeedsFlash) != (name == "flash") {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
 // Memory that lies somewhere else is not what was asked for.
 func TestTheAddressOfPrintedMemoryIsCompared(t *testing.T) {
 	for _, test := range []struct {

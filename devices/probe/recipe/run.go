@@ -74,12 +74,16 @@ func (d *device) do(ctx context.Context, steps []Step, r request) (done *outcome
 	return d.steps(ctx, dir, steps, r)
 }
 
-// only refuses a probe that the programmer could take for another one.
+// only refuses a probe that the programmer could take for another one. A programmer that does not say which probe it took needs the USB path,
+// where the station itself sees the probe, or a bench without another probe of that kind.
 func (d *device) only() error {
 	if d.selected.Serial == "" { // a list, or a programmer that selects by a port
 		return nil
 	}
 	_, err := d.selected.Only(d.cfg.USB)
+	if err == nil && d.selected.Location == "" && d.cfg.Recipe.HidesProbe() {
+		err = d.selected.Alone(d.cfg.USB)
+	}
 	return err
 }
 

@@ -7,9 +7,11 @@
 package remote
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -62,3 +64,21 @@ func (a Address) String() string {
 }
 
 func (a Address) dial() string { return net.JoinHostPort(a.Host, strconv.Itoa(int(a.Port))) }
+
+// SamePort reports whether two addresses name one port of one host, by whatever protocol. It asks no resolver.
+func SamePort(a, b Address) bool { return a.dial() == b.dial() }
+
+// Servers returns the addresses at which the server may listen. It asks the resolver until ctx ends. nil: nobody knows the host.
+func (a Address) Servers(ctx context.Context) []netip.Addr {
+	if ip, err := netip.ParseAddr(a.Host); err == nil {
+		return []netip.Addr{ip.Unmap()}
+	}
+	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", a.Host)
+	if err != nil {
+		return nil
+	}
+	for i := range found {
+		found[i] = found[i].Unmap()
+	}
+	return found
+}

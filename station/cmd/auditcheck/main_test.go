@@ -56,7 +56,8 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func (s *source) Checkpoints(context.Context) ([][]byte, error) { return [][]byte{s.note}, nil }
+func (s *source) LastCheckpoint(context.Context) ([]byte, error)                  { return s.note, nil }
+func (s *source) EachCheckpoint(context.Context, int64, func([]byte) error) error { return nil }
 func (s *source) EachBody(_ context.Context, _ int64, each func(int64, []byte) error) error {
 	return each(0, s.body)
 }

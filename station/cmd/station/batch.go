@@ -183,7 +183,7 @@ func (a *batch) prepare(ctx context.Context, opened *instance.Instance, bays []i
 
 // reports are the options of the reports.
 func (a *batch) reports(files *instance.Files, stdout io.Writer) report.Options {
-	return report.Options{Dir: files.Dir, Station: files.Config.Station, Log: files.Log, JSONL: a.jsonl, JUnit: a.junit, Stdout: stdout}
+	return report.Options{Dir: files.Dir, Station: files.Config.Station, Log: files.Log, JSONL: a.jsonl, JUnit: a.junit, Stdout: stdout, Exceptions: files.Config.HSM.Allowed().String()}
 }
 
 // suite is the content of the JUnit report. short is why boards were not begun, or nil.

@@ -49,7 +49,8 @@ func (c *command) ceremonyOf(kind string) *cobra.Command {
 			if fmt.Fprint(c.stdout, act.Plan()); dry {
 				return nil
 			}
-			act.Show, act.Program, act.KeyedIn = c.stdout, station.ThisBuild().Version, ceremony.Confirmation(confirm, c.stdin)
+			act.Show, act.Program = c.stdout, station.ThisBuild().Version
+			act.Confirm(confirm, c.stdin)
 			return act.Hold(ctx)
 		},
 	}

@@ -52,8 +52,8 @@ func TestAStationGoesOnWithKeysFromABackup(t *testing.T) {
 
 	fixtures.Configure(t, dir, "create_token: false", "create_token: false\n  exceptions: [restored-keys]")
 	doctor := passes("doctor", "--dir", string(dir), "--ports", "")
-	junit := filepath.Join(t.TempDir(), "runs.xml")
-	table := passes(append(batch, "--junit", junit)...)
+	junit, jsonl := filepath.Join(t.TempDir(), "runs.xml"), filepath.Join(t.TempDir(), "runs.jsonl")
+	table := passes(append(batch, "--junit", junit, "--jsonl", jsonl)...)
 	passes("audit", "verify", "--dir", string(dir))
 	// Each start with the new token notes that it has no checkpoint, until a checkpoint is signed, which lies there.
 	missing := func() int {
@@ -72,7 +72,8 @@ func TestAStationGoesOnWithKeysFromABackup(t *testing.T) {
 	}
 	for what, text := range map[string]string{
 		"doctor": doctor, "the table": table, "the JUnit report": string(fixtures.Must(os.ReadFile(junit))(t)),
-		"the audit log": passes("audit", "show", "--dir", string(dir), "--type", "hsm.open"),
+		"each JSON line": string(fixtures.Must(os.ReadFile(jsonl))(t)),
+		"the audit log":  passes("audit", "show", "--dir", string(dir), "--type", "hsm.open"),
 	} {
 		if !strings.Contains(text, "restored-keys") {
 			t.Errorf("%s does not show the exception:\n%s", what, text)

@@ -218,7 +218,7 @@ func (s *session) show(drain context.Context) error {
 
 func (s *session) screenOptions() ui.Options {
 	c, history := s.controller, operate.History{Registry: s.record.Registry.Reader}
-	exports := auditor.RunExport{Reader: s.record.Registry.Reader, Dir: s.dir, Folder: s.ask.exports}
+	exports := auditor.RunExport{Record: s.record, Folder: s.ask.exports}
 	options := ui.Options{
 		Interfaces: ui.Interfaces{Controller: c, Bays: c, Facts: c, Badges: s.operators, Orders: c, History: history, Detail: history, Doctor: s.checker, Copier: s.dir, Exporter: exports},
 		Texts:      s.texts, Labels: s.record.Config.LabelReader(), Feed: s.feed, Station: s.record.Config.Station, Steps: s.record.Steps(), BayNames: instance.BayNames(s.bays), Now: s.record.Now,
