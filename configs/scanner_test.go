@@ -20,10 +20,10 @@ func TestScannersAndLabelsAreLoadedStrictly(t *testing.T) {
 		{"a suffix that is too long", `scanner: {suffix: "#########"}`, []string{"scanner.suffix", "at most 8"}},
 		{"an unknown key", `scanner: {preamble: "~"}`, []string{"unknown key", "preamble"}},
 		{"a pattern", `labels: ['(?P<board>[0-9a-f]{32})']`, nil},
-		{"a pattern without a group", `labels: ['(?P<board>[0-9a-f]{32})', '[0-9]{8}']`, []string{"labels[1]", "(?P<board>...)", "station.example.yaml"}},
+		{"a pattern without a group", `labels: ['(?P<board>[0-9a-f]{32})', '[0-9]{8}']`, []string{"labels[1]", "want exactly one group", "(?P<board>...)", "station.example.yaml"}},
 		{"a group with another name", `labels: ['(?P<device>.+)']`, []string{"labels[0]", "(?P<device>...)"}},
-		{"no regular expression", `labels: ['(?P<board>[0-9']`, []string{"labels[0]", "not a regular expression", "missing closing ]"}},
-		{"a pattern that fits nothing", `labels: ['(?P<board>.*)']`, []string{"labels[0]", "nothing in its group"}},
+		{"no regular expression", `labels: ['(?P<board>[0-9']`, []string{"labels[0]", "want a regular expression", "missing closing ]"}},
+		{"a pattern that fits nothing", `labels: ['(?P<board>.*)']`, []string{"labels[0]", "want an expression that does not fit a label with nothing in it"}},
 		{"too many patterns", "labels: [" + strings.Repeat("'(?P<board>a)',", 17) + "]", []string{"labels", "at most 16"}},
 		{"one pattern that is no list", `labels: '(?P<board>a)'`, []string{"labels"}},
 	} {

@@ -101,12 +101,15 @@ func (c *Client) silent(ctx context.Context, err error, waited time.Duration, tr
 
 // sendTry sends a request, and counts it if it was sent before. Each sending has a sequence number of its own, so an answer says
 // which sending it answers. A board that stays silent is also asked in SMP version 1, because MCUboot before version 2 drops
-// messages of version 2.
+// messages of version 2. An update keeps its number: the board takes it once, and answers again only what is the same with its header.
 func (c *Client) sendTry(ctx context.Context, timeout time.Duration, try int, request smp.Request, w *pendingRequest) error {
 	if err := c.Settle(ctx); err != nil {
 		return err
 	}
-	sequence := uint8(c.sequence.Add(1))
+	if _, update := request.(*smp.Update); !update || try == 0 {
+		c.sequence.Add(1)
+	}
+	sequence := uint8(c.sequence.Load())
 	message, err := smp.AppendRequest(nil, sequence, request)
 	if err != nil {
 		return err

@@ -5,6 +5,8 @@ import (
 	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/sha256"
+	"errors"
+	"sync/atomic"
 	"time"
 
 	"hallmark/devices"
@@ -55,6 +57,17 @@ var updateChecks = []check{
 		b.reset()
 		b.holds("and back", r.root.der(), r.ca.der(), r.own)
 	}},
+	{"an update whose answers are lost is taken once, and is no failure", func(b *environment) {
+		r := b.sealedForUpdates()
+		if r == nil {
+			return
+		}
+		next := b.forBoard(r.ca).Raw
+		b.check(b.withLostAnswers(func(c *devices.Client) error {
+			return c.Update(b.ctx, r.update(r.root.key, r.id, 1, update.Slots{certificate: next}))
+		}))
+		b.holds("updated", r.root.der(), r.ca.der(), next)
+	}},
 	{"an update that is wrong is refused by name and changes nothing", func(b *environment) { refuseUpdates(b) }},
 	{"power that goes in the middle of an update leaves the old or the new", func(b *environment) { cutUpdates(b) }},
 }
@@ -84,6 +97,36 @@ func (r *renewal) update(key *ecdsa.PrivateKey, id devices.BoardID, counter uint
 	file, err := draft.Finish(signature, &key.PublicKey)
 	r.check(err)
 	return file
+}
+
+// withLostAnswers calls do with a client that loses the answer to each first sending.
+func (b *environment) withLostAnswers(do func(*devices.Client) error) error {
+	b.Helper()
+	b.check(b.client().Detach())
+	b.board = nil
+	options := b.options
+	options.Answer = 300 * time.Millisecond
+	client := devices.NewClient(&loser{Transport: b.subject.Transport}, options)
+	return errors.Join(do(client), client.Detach())
+}
+
+// A loser loses what the board says between an odd sending and the next one.
+type loser struct {
+	devices.Transport
+	loses atomic.Bool
+}
+
+func (l *loser) Write(frame []byte) (int, error) {
+	l.loses.Store(!l.loses.Load())
+	return l.Transport.Write(frame)
+}
+
+func (l *loser) Read(octets []byte) (int, error) {
+	for {
+		if n, err := l.Transport.Read(octets); err != nil || !l.loses.Load() {
+			return n, err
+		}
+	}
 }
 
 // refuseUpdates sends what the client would not send, too.

@@ -125,21 +125,30 @@ func (p *Programs) lockedBy(path, real string) (int, bool) {
 			return pid, true
 		}
 	}
-	for _, name := range []string{real, path} {
-		if pid := lockFilePID(filepath.Join(p.lockDir, "LCK.."+filepath.Base(name))); pid > 0 && pid != os.Getpid() && runs(pid) {
+	for _, name := range append(lockNames(real), lockNames(path)...) {
+		if pid := lockFilePID(filepath.Join(p.lockDir, "LCK.."+name)); pid > 0 && pid != os.Getpid() && runs(pid) {
 			return pid, true
 		}
 	}
 	return 0, false
 }
 
-// lockFilePID reads a UUCP lock file (FHS 3.0, 5.9): the PID in ten characters, or as 4 octets of old programs. 0: there is none.
+// lockNames returns how lock files name a port: by its last part as FHS says, or as minicom does, by the path below /dev.
+func lockNames(path string) []string {
+	return []string{filepath.Base(path), strings.ReplaceAll(strings.TrimPrefix(path, "/dev/"), "/", "_")}
+}
+
+// lockFilePID reads a UUCP lock file (FHS 3.0, 5.9): the PID in ten characters, or as 4 octets of old programs. 0: there is none. Every
+// user may write into the directory of many systems, so a link or a pipe is no lock: the read of a pipe could last for ever.
 func lockFilePID(name string) int {
-	file, err := os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	file, err := os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return 0
 	}
 	defer file.Close()
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+		return 0
+	}
 	content := make([]byte, 32)
 	n, _ := file.Read(content) // an empty file is no lock
 	if pid, err := strconv.Atoi(strings.TrimSpace(string(content[:n]))); err == nil {

@@ -97,6 +97,60 @@ func TestALockFileOfAnotherProgramIsRespectedWhileTheProgramRuns(t *testing.T) {
 	}
 }
 
+// minicom names its lock file by the whole path below /dev.
+func TestALockFileMayNameThePathBelowDev(t *testing.T) {
+	_, tty := pty(t)
+	dir := t.TempDir()
+	name := "LCK.." + strings.ReplaceAll(strings.TrimPrefix(tty, "/dev/"), "/", "_")
+	other := started(t, "sleep", "600")
+	if err := os.WriteFile(filepath.Join(dir, name), fmt.Appendf(nil, "%10d\n", other.Process.Pid), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var used *InUseError
+	if err := Examine(Config{Name: tty, LockDir: dir}); !errors.As(err, &used) || used.User.PID != other.Process.Pid {
+		t.Errorf("%v, want in use by process %d, as %s says", err, other.Process.Pid, name)
+	}
+}
+
+// Every user may make files in /run/lock of Debian. A pipe that stays open, or a link, must not stop the station.
+func TestAPipeOrALinkIsNoLockFile(t *testing.T) {
+	other := started(t, "sleep", "600")
+	for name, makes := range map[string]func(file string) error{
+		"pipe": func(file string) error {
+			if err := unix.Mkfifo(file, 0o644); err != nil {
+				return err
+			}
+			writer, err := os.OpenFile(file, os.O_RDWR, 0)
+			if err == nil {
+				t.Cleanup(func() { writer.Close() })
+			}
+			return err
+		},
+		"link": func(file string) error {
+			lock := filepath.Join(t.TempDir(), "lock")
+			return errors.Join(os.WriteFile(lock, fmt.Appendf(nil, "%10d\n", other.Process.Pid), 0o644), os.Symlink(lock, file))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, tty := pty(t)
+			dir := t.TempDir()
+			if err := makes(filepath.Join(dir, "LCK.."+filepath.Base(tty))); err != nil {
+				t.Fatal(err)
+			}
+			done := make(chan error, 1)
+			go func() { done <- Examine(Config{Name: tty, LockDir: dir}) }()
+			select {
+			case err := <-done:
+				if err != nil {
+					t.Error(err)
+				}
+			case <-time.After(10 * time.Second):
+				t.Fatal("the station waits for a pipe")
+			}
+		})
+	}
+}
+
 // opensEnv has the test program open the port that the variable names, say a word there, and end.
 const opensEnv = "HALLMARK_TEST_PORT"
 

@@ -24,12 +24,12 @@ var kinds = map[string]Kind{"board": Board, "serial": Serial, "order": Order, "b
 // MaxPattern is the longest regular expression, in octets.
 const MaxPattern = 512
 
-// Refusals of ParsePattern.
+// Refusals of ParsePattern. Each text says what is wanted.
 var (
-	ErrExpression = errors.New("not a regular expression")
-	ErrGroup      = errors.New("want exactly one group with a name: (?P<board>...), (?P<serial>...), (?P<order>...), (?P<badge>...) or (?P<bay>...)")
-	ErrEmpty      = errors.New("fits a label with nothing in its group")
-	ErrLong       = fmt.Errorf("longer than %d octets", MaxPattern)
+	ErrExpression = errors.New("a regular expression (RE2)")
+	ErrGroup      = errors.New("exactly one group with a name: (?P<board>...), (?P<serial>...), (?P<order>...), (?P<badge>...) or (?P<bay>...)")
+	ErrEmpty      = errors.New("an expression that does not fit a label with nothing in it, such as .+ and not .*")
+	ErrLong       = fmt.Errorf("at most %d octets", MaxPattern)
 )
 
 // ParsePattern parses a regular expression with one named group. The expression must fit the whole label.

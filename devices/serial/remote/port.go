@@ -55,7 +55,7 @@ type Port struct {
 	writing sync.Mutex
 }
 
-// Open connects to the server, and sets the port. Errors wrap ErrUnreachable, ErrUnfit, serial.ErrBusy or serial.ErrUnplugged.
+// Open connects to the server, and sets the port. Errors wrap ErrUnreachable, ErrUnfit or serial.ErrBusy.
 func Open(config Config) (*Port, error) {
 	p := &Port{name: config.Address.String()}
 	conn, err := net.DialTimeout("tcp", config.Address.dial(), dialTime)
@@ -65,7 +65,11 @@ func Open(config Config) (*Port, error) {
 	p.conn = conn
 	if config.Address.Telnet {
 		p.telnet = newTelnet(config)
-		if err := p.settle(); err != nil {
+		err := p.settle()
+		if errors.Is(err, serial.ErrUnplugged) { // ser2net does so if the device of its port is not there
+			err = fmt.Errorf("%w: it ends the connection before it confirms the settings: look there whether the device of the port is plugged in", ErrUnreachable)
+		}
+		if err != nil {
 			return nil, errors.Join(fmt.Errorf("opening port %q: %w", p.name, err), conn.Close())
 		}
 	}

@@ -148,10 +148,10 @@ func TestAServerThatDoesNotSetThePortIsRefused(t *testing.T) {
 		strings.Replace(confirmed, "\x66\x08", "\x66\x07", 1):                 remote.ErrSettings,
 		"Port already in use\r\n":                                             serial.ErrBusy,
 		strings.Repeat("x", 1<<20):                                            remote.ErrUnfit,
-		"":                                                                    serial.ErrUnplugged,
+		"":                                                                    remote.ErrUnreachable,
 	} {
 		_, err := remote.Open(remote.Config{Address: telnet(script(t, say, func(net.Conn) {}))})
-		if !errors.Is(err, want) || want != serial.ErrUnplugged && errors.Is(err, serial.ErrUnplugged) {
+		if !errors.Is(err, want) || errors.Is(err, serial.ErrUnplugged) {
 			t.Errorf("% x: %v, want %v", say[:min(len(say), 40)], err, want)
 		}
 	}
