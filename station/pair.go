@@ -20,7 +20,7 @@ type Pair struct {
 	Boot  time.Duration   // from a restart to the first answer, at most
 	Stale time.Duration   // how long answers of the old start count as delayed
 
-	probes *probes // of the other bays; nil: none is at work
+	probes *probes // of all bays, whose turn the caller has; nil: no other bay is at work
 }
 
 // Proves shows that the chip at the probe is the board on the UART: the probe restarts the chip, and the board must answer with
@@ -31,7 +31,7 @@ func (p *Pair) Proves(ctx context.Context, before *devices.Identity) (*devices.I
 	if p.probes == nil {
 		return p.proof(ctx, before)
 	}
-	return p.probes.alone(ctx, func() (*devices.Identity, error) {
+	return p.probes.repeated(func() (*devices.Identity, error) {
 		now, err := p.proof(ctx, before)
 		if err == nil {
 			before = now
@@ -140,7 +140,7 @@ func (a *attempt) restart(ctx context.Context) (*devices.Identity, error) {
 	pair := a.pair()
 	defer pair.mayRestart(ctx)()
 	a.waits(WaitStart)
-	if err := a.port.Restart(ctx); err != nil {
+	if err := a.inTurn(ctx, a.port.Restart); err != nil {
 		return nil, err
 	}
 	return pair.answers(ctx, nil)
@@ -148,7 +148,25 @@ func (a *attempt) restart(ctx context.Context) (*devices.Identity, error) {
 
 // prove shows that the chip at the probe is the board that said before, and returns what the board says now. It costs a restart, so only
 // work that cannot be undone, and evidence that a probe read, ask for it.
-func (a *attempt) prove(ctx context.Context, before *devices.Identity) (*devices.Identity, error) {
+func (a *attempt) prove(ctx context.Context, before *devices.Identity) (now *devices.Identity, err error) {
+	err = a.inTurn(ctx, func(ctx context.Context) error {
+		now, err = a.proveInTurn(ctx, before)
+		return err
+	})
+	return now, err
+}
+
+// inTurn does work while no other bay proves, locks or restarts its board.
+func (a *attempt) inTurn(ctx context.Context, do func(context.Context) error) error {
+	over, err := a.probes.takes(ctx)
+	if err != nil {
+		return err
+	}
+	defer over()
+	return do(ctx)
+}
+
+func (a *attempt) proveInTurn(ctx context.Context, before *devices.Identity) (*devices.Identity, error) {
 	a.resetByProbe = true
 	a.waits(WaitProof)
 	now, err := a.pair().Proves(ctx, before)
