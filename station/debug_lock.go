@@ -123,10 +123,15 @@ func (a *attempt) closesPort(ctx context.Context, now *devices.Identity) error {
 	if err := a.askProbe(ctx); err != nil {
 		return err
 	}
-	if _, err := a.prove(ctx, now); err != nil {
+	over, err := a.probes.takes(ctx)
+	if err != nil {
 		return err
 	}
-	return a.closePort(ctx)
+	defer over()
+	if _, err := a.proveInTurn(ctx, now); err != nil {
+		return err
+	}
+	return a.closePort(ctx, over)
 }
 
 // noteLock puts the state that was read on record. The registry refuses a port that somebody else
@@ -148,8 +153,8 @@ func (a *attempt) lockIs(state LockState) {
 }
 
 // closePort locks the debug port, and reads its state after a restart. A lock cannot be undone, so
-// the intent is on record before (I15). The restarted board must answer as the same board.
-func (a *attempt) closePort(ctx context.Context) error {
+// the intent is on record before (I15). The restarted board must answer as the same board. over ends the turn of the bay.
+func (a *attempt) closePort(ctx context.Context, over func()) error {
 	if err := a.config.Registry.LockIntended(ctx, a.run); err != nil {
 		return fmt.Errorf("noting the intent to lock: %w", registryError(err))
 	}
@@ -157,7 +162,9 @@ func (a *attempt) closePort(ctx context.Context) error {
 	a.resetByProbe = true
 	defer a.pair().mayRestart(ctx)()
 	a.waits(WaitLock)
-	if err := a.port.Lock(ctx); err != nil {
+	err := a.port.Lock(ctx)
+	over()
+	if err != nil {
 		return err
 	}
 	a.waits(WaitStart)

@@ -25,8 +25,8 @@ func TestABlankBoardIsFlashedEnrolledAndLocked(t *testing.T) {
 	if run.Ending != station.Pass {
 		t.Fatalf("ending %s: %v", run.Ending, run.Err)
 	}
-	want := "Identify Target Content ImageAllowed ReadStore Flash Identify Restart Identify Identify Marked Admit CSR Check Sign Write 0 Write 1 Write 2 Reset Read 2 ReadStore Delivered " +
-		"Connect Handshake Verdict Activate Identify LockState Restart Identify LockIntended Lock Reset LockState LockRead Close"
+	want := "Identify Target Content ImageAllowed ReadStore Flash Identify Identify Restart Identify Identify Marked Admit CSR Check Sign Write 0 Write 1 Write 2 Reset Read 2 ReadStore Delivered " +
+		"Connect Handshake Verdict Activate Identify LockState Identify Restart Identify LockIntended Lock Reset LockState LockRead Close"
 	if got := strings.Join(w.calls, " "); got != want {
 		t.Errorf("calls %s\nwant  %s", got, want)
 	}

@@ -17,7 +17,7 @@ import (
 type attempt struct {
 	*Station
 	board         Board
-	port          DebugPort // nil: the bay has none
+	port          *bayPort // nil: the bay has none
 	run           *Run
 	key           Key               // the key that the Run certifies
 	wire          devices.WireCount // counters at the start of the Run
@@ -52,7 +52,10 @@ func (s *Station) EnrolWith(ctx context.Context, board Board, port DebugPort, ru
 	if err != nil {
 		return fmt.Errorf("enrolling: %w", err)
 	}
-	a := &attempt{Station: s, board: board, port: port, run: run, key: key, wire: wireOf(board)}
+	a := &attempt{Station: s, board: board, run: run, key: key, wire: wireOf(board)}
+	if port != nil {
+		a.port = &bayPort{port, run.Bay, s.probes}
+	}
 	run.Started = s.config.Now()
 	a.emit(RunStarted, "")
 	bounded, cancel := context.WithTimeoutCause(ctx, s.config.Timeouts.Run+a.flashLimit()+a.lockLimit(), fmt.Errorf("%w for the whole Run", ErrTimeout))

@@ -1,6 +1,7 @@
 package station
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,12 +19,33 @@ type Pair struct {
 	Board RestartingBoard // nil: its port stays when the board restarts
 	Boot  time.Duration   // from a restart to the first answer, at most
 	Stale time.Duration   // how long answers of the old start count as delayed
+
+	probes *probes // of all bays, whose turn the caller has; nil: no other bay is at work
 }
 
 // Proves shows that the chip at the probe is the board on the UART: the probe restarts the chip, and the board must answer with
 // another boot id than before. It returns what the board says after the restart. If the board did not restart, the error is
-// ErrProbeElsewhere. If it stays silent, the error is devices.ErrNoAnswer.
+// ErrProbeElsewhere. If it stays silent, the error is devices.ErrNoAnswer; if it restarts by itself, ErrRestarted. before is what the board
+// said last.
 func (p *Pair) Proves(ctx context.Context, before *devices.Identity) (*devices.Identity, error) {
+	if p.probes == nil {
+		return p.proof(ctx, before)
+	}
+	return p.probes.repeated(func() (*devices.Identity, error) {
+		now, err := p.proof(ctx, before)
+		if err == nil {
+			before = now
+		}
+		return now, err
+	})
+}
+
+// proof is one restart of the board.
+func (p *Pair) proof(ctx context.Context, before *devices.Identity) (*devices.Identity, error) {
+	before, err := p.stays(ctx, before)
+	if err != nil {
+		return nil, err
+	}
 	defer p.mayRestart(ctx)()
 	if err := p.Port.Restart(ctx); err != nil {
 		return nil, fmt.Errorf("restarting the board by its probe: %w", err)
@@ -38,6 +60,26 @@ func (p *Pair) Proves(ctx context.Context, before *devices.Identity) (*devices.I
 		return nil, &SwappedError{Want: before.ID, Got: now.ID}
 	}
 	return now, nil
+}
+
+// stays asks the board immediately before the restart, because it may have restarted since its last answer. A boot id that is another one at each
+// question shows nothing.
+func (p *Pair) stays(ctx context.Context, before *devices.Identity) (*devices.Identity, error) {
+	for range 2 {
+		now, err := p.Ask(ctx)
+		switch {
+		case err != nil:
+			return nil, err
+		case now == nil:
+			return nil, cmp.Or(ctx.Err(), fmt.Errorf("before a restart by the probe: %w", devices.ErrNoAnswer))
+		case now.ID != before.ID:
+			return nil, &SwappedError{Want: before.ID, Got: now.ID}
+		case now.Boot == before.Boot:
+			return now, nil
+		}
+		before = now
+	}
+	return nil, fmt.Errorf("%w, so no restart shows that the probe is connected to it", ErrRestarted)
 }
 
 // bootPause is the time between two questions to a board that answers something else.
@@ -89,7 +131,7 @@ func (p *Pair) mayRestart(ctx context.Context) (over func()) {
 // pair is the probe and the board of this bay.
 func (a *attempt) pair() *Pair {
 	board, _ := a.board.(RestartingBoard)
-	return &Pair{Port: a.port, Board: board, Boot: a.config.Timeouts.Boot, Stale: a.config.Timeouts.Ask,
+	return &Pair{Port: a.port.DebugPort, probes: a.probes, Board: board, Boot: a.config.Timeouts.Boot, Stale: a.config.Timeouts.Ask,
 		Ask: func(ctx context.Context) (*devices.Identity, error) { return a.whoAnswers(ctx, a.config.Timeouts.Ask) }}
 }
 
@@ -98,7 +140,7 @@ func (a *attempt) restart(ctx context.Context) (*devices.Identity, error) {
 	pair := a.pair()
 	defer pair.mayRestart(ctx)()
 	a.waits(WaitStart)
-	if err := a.port.Restart(ctx); err != nil {
+	if err := a.inTurn(ctx, a.port.Restart); err != nil {
 		return nil, err
 	}
 	return pair.answers(ctx, nil)
@@ -106,7 +148,25 @@ func (a *attempt) restart(ctx context.Context) (*devices.Identity, error) {
 
 // prove shows that the chip at the probe is the board that said before, and returns what the board says now. It costs a restart, so only
 // work that cannot be undone, and evidence that a probe read, ask for it.
-func (a *attempt) prove(ctx context.Context, before *devices.Identity) (*devices.Identity, error) {
+func (a *attempt) prove(ctx context.Context, before *devices.Identity) (now *devices.Identity, err error) {
+	err = a.inTurn(ctx, func(ctx context.Context) error {
+		now, err = a.proveInTurn(ctx, before)
+		return err
+	})
+	return now, err
+}
+
+// inTurn does work while no other bay proves, locks or restarts its board.
+func (a *attempt) inTurn(ctx context.Context, do func(context.Context) error) error {
+	over, err := a.probes.takes(ctx)
+	if err != nil {
+		return err
+	}
+	defer over()
+	return do(ctx)
+}
+
+func (a *attempt) proveInTurn(ctx context.Context, before *devices.Identity) (*devices.Identity, error) {
 	a.resetByProbe = true
 	a.waits(WaitProof)
 	now, err := a.pair().Proves(ctx, before)

@@ -1,6 +1,7 @@
 package station_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -216,6 +217,76 @@ func TestABoardThatStaysSilentAfterTheProofIsNamed(t *testing.T) {
 	w.port.elsewhere = true
 	run := w.enrol(t.Context(), w.locking(func(c *station.Config) { c.Timeouts.Boot = 50 * time.Millisecond }))
 	if run.Reason != "no-answer" || !errors.Is(run.Err, devices.ErrNoAnswer) || slices.Contains(w.calls, "Flash") {
+		t.Errorf("ending %s %q: %v; calls %v", run.Ending, run.Reason, run.Err, w.calls)
+	}
+}
+
+// otherPort is the debug port of another bay, whose cable leads to the board of this bay.
+type otherPort struct {
+	*debugPort
+	at *fakes
+}
+
+func (o *otherPort) Flash(context.Context, func(done, total int)) error {
+	o.at.identity.Boot[2]++
+	return errProbeLost
+}
+
+// Debug cables of two bays are crossed, and the other bay flashes while this one waits for the restart of its board.
+func TestARestartByTheProbeOfAnotherBayIsNoProof(t *testing.T) {
+	for flashes := range 3 {
+		w := withPort(t)
+		w.silent, w.identity.FirmwareHash, w.port.elsewhere = false, provisioning, true
+		s := w.locking()
+		w.hook = func(call string) error {
+			if call == "Restart" && w.port.restarts < flashes {
+				other := withPort(t)
+				run, err := s.NewRun("bay 2", "operator")
+				if err != nil {
+					return err
+				}
+				return s.EnrolWith(t.Context(), other, &otherPort{other.port, w}, run)
+			}
+			return nil
+		}
+		if run := w.enrol(t.Context(), s); run.Reason != "probe-elsewhere" || w.port.restarts != flashes+1 || slices.Contains(w.calls, "LockIntended") {
+			t.Errorf("%d flashes: ending %s %q: %v; %d restarts, calls %v", flashes, run.Ending, run.Reason, run.Err, w.port.restarts, w.calls)
+		}
+	}
+}
+
+// The right cable, and another bay that flashes: the proof is repeated until that bay cannot have made each restart.
+func TestAProofBesideAFlashIsRepeated(t *testing.T) {
+	w := withPort(t)
+	w.silent, w.identity.FirmwareHash = false, provisioning
+	s := w.locking()
+	w.hook = func(call string) error {
+		if call != "Restart" || w.port.restarts > 0 {
+			return nil
+		}
+		other := withPort(t)
+		run, err := s.NewRun("bay 2", "operator")
+		if err != nil {
+			return err
+		}
+		return s.EnrolWith(t.Context(), other, &otherPort{other.port, other}, run)
+	}
+	if run := w.enrol(t.Context(), s); run.Ending != station.Pass || w.port.restarts != 3 {
+		t.Errorf("ending %s: %v; %d restarts", run.Ending, run.Err, w.port.restarts)
+	}
+}
+
+// A board that names another boot id at each question restarts with no probe.
+func TestABoardWhoseBootIDChangesByItselfProvesNothing(t *testing.T) {
+	w := withPort(t)
+	w.silent, w.identity.FirmwareHash, w.port.elsewhere = false, [32]byte{7}, true
+	w.hook = func(call string) error {
+		if call == "Identify" {
+			w.identity.Boot[3]++
+		}
+		return nil
+	}
+	if run := w.enrol(t.Context(), w.locking()); run.Ending != station.Fault || run.Reason != "restarted" || slices.Contains(w.calls, "Flash") {
 		t.Errorf("ending %s %q: %v; calls %v", run.Ending, run.Reason, run.Err, w.calls)
 	}
 }

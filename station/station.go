@@ -88,6 +88,7 @@ type Station struct {
 	hukText  string
 	draining context.Context // done after Drain
 	drain    context.CancelFunc
+	probes   *probes // of all bays
 }
 
 // New checks the configuration and makes a Station.
@@ -96,7 +97,7 @@ func New(c Config) (*Station, error) {
 		return nil, fmt.Errorf("configuring the station: %w", err)
 	}
 	c.defaults()
-	s := &Station{config: c, steps: configured(allSteps, &c), huk: map[devices.HUKSource]bool{}}
+	s := &Station{config: c, steps: configured(allSteps, &c), huk: map[devices.HUKSource]bool{}, probes: newProbes()}
 	var sources []string
 	for _, source := range c.AllowedHUK {
 		s.huk[source] = true
