@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
@@ -20,12 +21,19 @@ const (
 	detailCounter    = "counter"
 )
 
+// Details of an intent: the SHA-256 of each certificate of the board that the update brings, in hexadecimal.
+const (
+	DetailTLSCertificate  = "certificate_sha256"
+	DetailCOSECertificate = "cose_certificate_sha256"
+)
+
 // UpdateCounter gives the counter for the next update of a board: greater than that of each intent on record, and not less than the
-// time in seconds, so that it also grows where an older registry was accepted or another station made the update before. The caller has
+// time in seconds, so that it also grows where an older registry was accepted or another station made the update before. An archive leaves
+// the intents in the registry. The caller has
 // the station for itself until UpdateIntended.
 func (r *Registry) UpdateCounter(ctx context.Context, id devices.BoardID, now time.Time) (uint32, error) {
 	next := uint64(now.Unix())
-	err := r.EachEntry(ctx, r.AuditSize(), Selection{BoardID: id, Type: typeUpdateIntent}, func(e *audit.Entry, _ []byte) error {
+	err := r.EachHeldEntry(ctx, id, typeUpdateIntent, func(e *audit.Entry) error {
 		used, err := strconv.ParseUint(e.Details[detailCounter], 10, 32)
 		if err != nil {
 			return fmt.Errorf("reading the counter of entry %d: %w", e.Seq, err)
@@ -37,6 +45,16 @@ func (r *Registry) UpdateCounter(ctx context.Context, id devices.BoardID, now ti
 		err = fmt.Errorf("board %s has no counter left for an update", id)
 	}
 	return uint32(next), err
+}
+
+// Renewed reports whether an update file that was made for the board has this certificate (SHA-256 of its DER).
+func (r *Reader) Renewed(ctx context.Context, id devices.BoardID, certificate [sha256.Size]byte) (renewed bool, err error) {
+	sum := hex.EncodeToString(certificate[:])
+	err = r.EachHeldEntry(ctx, id, typeUpdateIntent, func(e *audit.Entry) error {
+		renewed = renewed || e.Details[DetailTLSCertificate] == sum || e.Details[DetailCOSECertificate] == sum
+		return nil
+	})
+	return renewed, err
 }
 
 // KeyOwner gives the board to which the key with this SHA-256 of its SubjectPublicKeyInfo belongs, nil: the registry has no such key.

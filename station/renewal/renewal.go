@@ -88,6 +88,11 @@ func makeWith(ctx context.Context, keys *instance.Keys, id devices.BoardID, obje
 	}
 	digest := sha256.Sum256(draft.Signed)
 	details := map[string]string{"slots": draft.Manifest.Names(), "objects_sha256": fmt.Sprintf("%x", draft.Manifest.Hash), "manifest_sha256": fmt.Sprintf("%x", digest)}
+	for name, certificate := range map[string]*x509.Certificate{registry.DetailTLSCertificate: objects.Certificate, registry.DetailCOSECertificate: objects.COSE} {
+		if certificate != nil {
+			details[name] = fmt.Sprintf("%x", sha256.Sum256(certificate.Raw))
+		}
+	}
 	if err := keys.Registry.UpdateIntended(ctx, id, counter, operator, details); err != nil {
 		return made, err
 	}

@@ -236,3 +236,33 @@ func TestTheKeyOfTheAnchorMayBeElsewhere(t *testing.T) {
 		t.Errorf("the log has %s", fmt.Sprint(kinds))
 	}
 }
+
+// A board in the field comes back to a bench, and the log before it may lie in an archive by then.
+func TestABoardThatTookAnUpdateIsNotTakenForABadOne(t *testing.T) {
+	f := newField(t)
+	dir := string(f.dir)
+	next := f.successor(f.own.PublicKey)
+	first, _ := f.renew(exitPass, f.id.String(), "--certificate", next)
+	f.onBoard(func(board *devices.Client) { f.must(board.Update(t.Context(), fixtures.Must(os.ReadFile(first))(t))) })
+	atBench := func() {
+		t.Helper()
+		code, out, errs := do(t, "enrol", "--dir", dir, "--firmware", firmwareFolder(t), "posix")
+		if code != exitReject || !strings.Contains(out, "renewed-in-field") || !strings.Contains(out, "take the board out, it is good") {
+			t.Errorf("enrol: exit code %d\n%s%s", code, out, errs)
+		}
+	}
+	atBench()
+	if code, out, errs := do(t, "audit", "archive", "--dir", dir, "--out", filepath.Join(t.TempDir(), "old.tar"), "--until", "2999-01-01"); code != exitPass {
+		t.Fatalf("archive: exit code %d\n%s%s", code, out, errs)
+	}
+	atBench()
+	again, _ := f.renew(exitPass, f.id.String(), "--certificate", next)
+	f.onBoard(func(board *devices.Client) { f.must(board.Update(t.Context(), fixtures.Must(os.ReadFile(again))(t))) })
+	// The receipt of the activation lies in the archive.
+	for _, args := range [][]string{nil, {"--board", f.id.String()}} {
+		code, out, errs := do(t, append([]string{"boards", "--dir", dir, "--json", "--receipts"}, args...)...)
+		if code != exitPass || !strings.Contains(out, `"receipt":""`) {
+			t.Errorf("boards --receipts %q: exit code %d\n%s%s", args, code, out, errs)
+		}
+	}
+}
