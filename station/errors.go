@@ -26,6 +26,8 @@ var (
 	ErrIdentityABI   = reason.New("identity-abi", "identity ABI is not the one this station accepts")
 	ErrAlgorithm     = reason.New("other-algorithm", "board's keys are of an algorithm that this station does not have")
 	ErrSealed        = reason.New("sealed", "board is sealed and does not hold its registered certificate")
+	// ErrRenewed: the board is good, and no Run can give it another certificate.
+	ErrRenewed = reason.New("renewed-in-field", "board is sealed and holds a certificate that an update file of this station brought")
 
 	ErrNoPurpose = reason.New("no-purpose", "board's firmware derives no key for this purpose")
 

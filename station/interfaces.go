@@ -145,6 +145,8 @@ type Known interface {
 	// Ends returns the notAfter of the board's active certificate for a purpose. It is zero if no
 	// certificate is active.
 	Ends(ctx context.Context, id devices.BoardID, purpose devices.Purpose) (time.Time, error)
+	// Renewed reports whether an update file that was made for the board has the certificate with this SHA-256.
+	Renewed(ctx context.Context, id devices.BoardID, certificate [sha256.Size]byte) (bool, error)
 }
 
 // Standing is what the registry has about one board.

@@ -277,6 +277,10 @@ func (w registry) Ends(ctx context.Context, id devices.BoardID, purpose devices.
 	return w.ends, w.call(ctx, "Ends")
 }
 
+func (w registry) Renewed(ctx context.Context, id devices.BoardID, certificate [32]byte) (bool, error) {
+	return false, w.call(ctx, "Renewed")
+}
+
 func (w registry) Close(ctx context.Context, run *station.Run) (station.Outcome, error) {
 	if _, bounded := ctx.Deadline(); !bounded || ctx.Err() != nil {
 		w.t.Errorf("Close needs a fresh bounded context; this one says %v", ctx.Err())

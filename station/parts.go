@@ -104,9 +104,21 @@ func (a *attempt) holdsOurs(ctx context.Context) error {
 	}
 	_, err = a.ours(ctx, held, a.run.Purpose)
 	if sealed && errors.Is(err, ErrForeignCertificate) {
-		return fmt.Errorf("%w: %w", ErrSealed, err)
+		return a.sealedWith(ctx, held, err)
 	}
 	return err
+}
+
+// sealedWith refuses a sealed board whose certificate no Run has made. An update file of this station may have brought it: then the board is good.
+func (a *attempt) sealedWith(ctx context.Context, held []byte, foreign error) error {
+	renewed, err := a.config.Known.Renewed(ctx, a.run.Identity.ID, sha256.Sum256(held))
+	switch {
+	case err != nil:
+		return fmt.Errorf("looking up the board's updates: %w", registryError(err))
+	case renewed:
+		return ErrRenewed
+	}
+	return fmt.Errorf("%w: %w", ErrSealed, foreign)
 }
 
 // request asks the board for a CSR that carries a fresh nonce. The nonce proves that the CSR

@@ -17,7 +17,7 @@ import (
 // the earlier sentinel decides.
 var byPrecedence = []*reason.Sentinel{
 	station.ErrBayStopped, station.ErrSwapped, station.ErrLockUnproven, station.ErrProbeElsewhere, station.ErrRestarted, devices.ErrRestarted, station.ErrClone, station.ErrDummyIdentity,
-	issuance.ErrDummyIdentity, issuance.ErrKeyElsewhere, station.ErrUntrustedHUK, station.ErrIdentityABI, station.ErrImageUnfit, station.ErrAlgorithm, station.ErrFirmware, station.ErrImageNotAllowed, station.ErrDone, station.ErrNoPurpose, issuance.ErrNoHardwareID, station.ErrSealed,
+	issuance.ErrDummyIdentity, issuance.ErrKeyElsewhere, station.ErrUntrustedHUK, station.ErrIdentityABI, station.ErrImageUnfit, station.ErrAlgorithm, station.ErrFirmware, station.ErrImageNotAllowed, station.ErrDone, station.ErrNoPurpose, issuance.ErrNoHardwareID, station.ErrSealed, station.ErrRenewed,
 	station.ErrScrapped, station.ErrHeld, issuance.ErrKeyCompromised, issuance.ErrRevoked, issuance.ErrTooLarge, issuance.ErrNotDER, issuance.ErrTrailing, issuance.ErrVersion, issuance.ErrKeyNotP256,
 	issuance.ErrNotOnCurve, issuance.ErrSignatureAlgorithm, issuance.ErrSignature, issuance.ErrSubject, issuance.ErrBoardID, issuance.ErrNonceMissing,
 	issuance.ErrNonceWrong, issuance.ErrNonceDuplicated, issuance.ErrUnexpectedAttribute, issuance.ErrUnexpectedExtension, station.ErrForeignCertificate,

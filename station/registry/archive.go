@@ -276,9 +276,10 @@ func (r *Reader) staying(ctx context.Context, a Archive) (string, error) {
 }
 
 // stays reports whether entries of a type keep their bodies in the registry. A recovery is the only act on a board that may come before
-// its first Run, so the birth record of a board needs it whatever the archive has.
+// its first Run, so the birth record of a board needs it whatever the archive has. The next update of a board needs the counters of all before it,
+// and its next Run the certificates that they brought.
 func stays(kind string) bool {
-	return slices.Contains([]string{audit.TypeGenesis, typeAccepted, typeMigrated, TypeArchived, typeBayStopped, typeBayAcknowledged, typeProfileAdopted}, kind) ||
+	return slices.Contains([]string{audit.TypeGenesis, typeAccepted, typeMigrated, TypeArchived, typeBayStopped, typeBayAcknowledged, typeProfileAdopted, typeUpdateIntent}, kind) ||
 		strings.HasPrefix(kind, "board.recover") || strings.HasPrefix(kind, "key.") || strings.HasPrefix(kind, "order.")
 }
 

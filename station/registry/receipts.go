@@ -20,13 +20,12 @@ func (r *Reader) Receipts(ctx context.Context, only devices.BoardID) (map[string
 		}
 	}
 	if !only.IsZero() {
-		const all = int64(1) << 62
-		return found, r.EachEntry(ctx, all, Selection{BoardID: only, Type: "cert.activated"}, func(e *audit.Entry, _ []byte) error {
+		return found, r.EachHeldEntry(ctx, only, "cert.activated", func(e *audit.Entry) error {
 			keep(e)
 			return nil
 		})
 	}
-	rows, err := r.db.QueryContext(ctx, `SELECT seq, body FROM audit_entry WHERE instr(body, CAST('"type":"cert.activated","v":' AS BLOB)) > 0`)
+	rows, err := r.db.QueryContext(ctx, `SELECT seq, body FROM main.audit_entry WHERE instr(body, CAST('"type":"cert.activated","v":' AS BLOB)) > 0`)
 	if err != nil {
 		return nil, fmt.Errorf("reading the receipts: %w", err)
 	}

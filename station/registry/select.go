@@ -117,6 +117,22 @@ func (r *Reader) EachEntry(ctx context.Context, size int64, s Selection, each fu
 		}
 		args = []any{size, id}
 	}
+	return r.eachMatch(ctx, chosen, query, args, each)
+}
+
+// EachHeldEntry is EachEntry for a board and a type of entry. It leaves out the entries that lie in an archive, and needs none.
+func (r *Reader) EachHeldEntry(ctx context.Context, id devices.BoardID, kind string, each func(e *audit.Entry) error) error {
+	query, err := ofBoard()
+	if err != nil {
+		return err
+	}
+	const all = int64(1) << 62
+	args := []any{all, id.String()}
+	query = strings.ReplaceAll(query, "JOIN audit_entry e", "JOIN main.audit_entry e") // the table itself, in which these entries have no body
+	return r.eachMatch(ctx, &Matcher{Selection: Selection{BoardID: id, Type: kind}}, query, args, func(e *audit.Entry, _ []byte) error { return each(e) })
+}
+
+func (r *Reader) eachMatch(ctx context.Context, chosen *Matcher, query string, args []any, each func(e *audit.Entry, body []byte) error) error {
 	rows, err := r.db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return fmt.Errorf("reading the audit entries: %w", err)

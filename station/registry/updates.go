@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -17,16 +19,23 @@ import (
 const (
 	typeUpdateIntent = "board.update.intent"
 	typeUpdateSigned = "board.update.signed"
-	detailCounter    = "counter"
+)
+
+// Details of an intent: the counter, and the SHA-256 of each certificate of the board that the update brings, in hexadecimal.
+const (
+	DetailCounter         = "counter"
+	DetailTLSCertificate  = "certificate_sha256"
+	DetailCOSECertificate = "cose_certificate_sha256"
 )
 
 // UpdateCounter gives the counter for the next update of a board: greater than that of each intent on record, and not less than the
-// time in seconds, so that it also grows where an older registry was accepted or another station made the update before. The caller has
+// time in seconds, so that it also grows where an older registry was accepted or another station made the update before. An archive leaves
+// the intents in the registry. The caller has
 // the station for itself until UpdateIntended.
 func (r *Registry) UpdateCounter(ctx context.Context, id devices.BoardID, now time.Time) (uint32, error) {
 	next := uint64(now.Unix())
-	err := r.EachEntry(ctx, r.AuditSize(), Selection{BoardID: id, Type: typeUpdateIntent}, func(e *audit.Entry, _ []byte) error {
-		used, err := strconv.ParseUint(e.Details[detailCounter], 10, 32)
+	err := r.EachHeldEntry(ctx, id, typeUpdateIntent, func(e *audit.Entry) error {
+		used, err := strconv.ParseUint(e.Details[DetailCounter], 10, 32)
 		if err != nil {
 			return fmt.Errorf("reading the counter of entry %d: %w", e.Seq, err)
 		}
@@ -37,6 +46,24 @@ func (r *Registry) UpdateCounter(ctx context.Context, id devices.BoardID, now ti
 		err = fmt.Errorf("board %s has no counter left for an update", id)
 	}
 	return uint32(next), err
+}
+
+// Updates gives the details of each update file that was made for a board, in order, also of those in an archive.
+func (r *Reader) Updates(ctx context.Context, id devices.BoardID) (details []map[string]string, err error) {
+	err = r.EachHeldEntry(ctx, id, typeUpdateIntent, func(e *audit.Entry) error {
+		details = append(details, e.Details)
+		return nil
+	})
+	return details, err
+}
+
+// Renewed reports whether an update file that was made for the board has this certificate (SHA-256 of its DER).
+func (r *Reader) Renewed(ctx context.Context, id devices.BoardID, certificate [sha256.Size]byte) (bool, error) {
+	sum := hex.EncodeToString(certificate[:])
+	before, err := r.Updates(ctx, id)
+	return slices.ContainsFunc(before, func(details map[string]string) bool {
+		return details[DetailTLSCertificate] == sum || details[DetailCOSECertificate] == sum
+	}), err
 }
 
 // KeyOwner gives the board to which the key with this SHA-256 of its SubjectPublicKeyInfo belongs, nil: the registry has no such key.
@@ -81,7 +108,7 @@ func (r *Registry) UpdateSigned(ctx context.Context, id devices.BoardID, counter
 
 func updateEntry(kind string, id devices.BoardID, counter uint32, operator string, details map[string]string) audit.Entry {
 	e := audit.Entry{Actor: actor(operator), Category: audit.CategoryStatus, Type: kind, Outcome: audit.Success,
-		Board: &audit.Board{ID: id.String()}, Details: map[string]string{detailCounter: strconv.FormatUint(uint64(counter), 10)}}
+		Board: &audit.Board{ID: id.String()}, Details: map[string]string{DetailCounter: strconv.FormatUint(uint64(counter), 10)}}
 	for name, value := range details {
 		e.Details[name] = text(value)
 	}

@@ -25,7 +25,7 @@ type Commands struct {
 }
 
 // asked are the flags of the command.
-type asked struct{ file, certificate, cose, chain, anchor, signature, operator string }
+type asked struct{ file, certificate, cose, chain, anchor, held, signature, operator string }
 
 // Command makes update files.
 func (c *Commands) Command() *cobra.Command {
@@ -39,7 +39,7 @@ FILE.manifest and FILE.unsigned instead. Sign the manifest where the key is:
 
     openssl dgst -sha256 -sign root.key -out FILE.signature FILE.manifest
 
-Then give the same command with --signature FILE.signature and without certificates. Any SMP client can deliver the file (PROTOCOL.md section 4,
+Then give the same command with --signature FILE.signature and without certificates, but with --held-anchor again. Any SMP client can deliver the file (PROTOCOL.md section 4,
 "update"). A board takes each file once, and none that is older than the last one. It needs the station to itself.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -58,6 +58,7 @@ Then give the same command with --signature FILE.signature and without certifica
 	cmd.Flags().StringVar(&a.cose, "cose", "", "`FILE` with another certificate for the COSE key")
 	cmd.Flags().StringVar(&a.chain, "chain", "", "`FILE` with another issuing CA; needs --certificate")
 	cmd.Flags().StringVar(&a.anchor, "anchor", "", "`FILE` with another trust anchor; needs --certificate, and --chain unless it issues directly")
+	cmd.Flags().StringVar(&a.held, "held-anchor", "", "`FILE` with the trust anchor that the board holds, if an earlier update replaced that of the station; its key signs")
 	cmd.Flags().StringVar(&a.signature, "signature", "", "`FILE` with the signature that was made elsewhere over FILE.manifest")
 	cmd.Flags().StringVar(&a.operator, "operator", instance.LocalUser(), "name of the person who does this, for the audit log")
 	return cmd
@@ -91,8 +92,12 @@ func (c *Commands) renew(ctx context.Context, id devices.BoardID, a asked) error
 	if err := errors.Join(workdir.WriteFile(a.file+".unsigned", made.Octets), workdir.WriteFile(a.file+".manifest", made.Signed)); err != nil {
 		return err
 	}
+	held := ""
+	if a.held != "" {
+		held = " --held-anchor " + a.held
+	}
 	_, err = fmt.Fprintf(c.Stdout, "the key of the trust anchor is not on this token: have %s.manifest signed where the key is\n"+
-		"next: openssl dgst -sha256 -sign root.key -out %[1]s.signature %[1]s.manifest; then `station renew %s --file %[1]s --signature %[1]s.signature`\n", a.file, id)
+		"next: openssl dgst -sha256 -sign root.key -out %[1]s.signature %[1]s.manifest; then `station renew %[2]s --file %[1]s --signature %[1]s.signature%[3]s`\n", a.file, id, held)
 	return err
 }
 
@@ -110,7 +115,11 @@ func (c *Commands) finish(ctx context.Context, dir workdir.Dir, id devices.Board
 	} else if devices.BoardID(draft.Manifest.Board) != id {
 		return reason.Usage(fmt.Errorf("%w: %s.unsigned is for %s, not %s", devices.ErrUpdateElsewhere, a.file, devices.BoardID(draft.Manifest.Board), id))
 	}
-	made, open, err := Finish(ctx, dir, unsigned, signature, a.operator)
+	objects, err := a.objects()
+	if err != nil {
+		return reason.Usage(err)
+	}
+	made, open, err := Finish(ctx, dir, unsigned, signature, objects.Held, a.operator)
 	if err == nil {
 		err = c.write(a.file, made)
 	}
@@ -134,7 +143,7 @@ func (a asked) objects() (o Objects, err error) {
 	for _, one := range []struct {
 		flag, path string
 		to         **x509.Certificate
-	}{{"anchor", a.anchor, &o.Anchor}, {"chain", a.chain, &o.Chain}, {"certificate", a.certificate, &o.Certificate}, {"cose", a.cose, &o.COSE}} {
+	}{{"anchor", a.anchor, &o.Anchor}, {"chain", a.chain, &o.Chain}, {"certificate", a.certificate, &o.Certificate}, {"cose", a.cose, &o.COSE}, {"held-anchor", a.held, &o.Held}} {
 		if one.path == "" {
 			continue
 		}

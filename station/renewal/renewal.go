@@ -11,6 +11,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 
 	"hallmark/devices"
 	"hallmark/devices/update"
@@ -22,7 +23,10 @@ import (
 )
 
 // Objects are the certificates that a board gets; nil: the slot stays.
-type Objects struct{ Anchor, Chain, Certificate, COSE *x509.Certificate }
+type Objects struct {
+	Anchor, Chain, Certificate, COSE *x509.Certificate
+	Held                             *x509.Certificate // the trust anchor that the board holds, whose key signs; nil: that of the station
+}
 
 func (o Objects) slots() (s update.Slots) {
 	for slot, certificate := range []*x509.Certificate{o.Anchor, o.Chain, o.Certificate, o.COSE} {
@@ -32,6 +36,12 @@ func (o Objects) slots() (s update.Slots) {
 	}
 	return s
 }
+
+// Details of an intent.
+const (
+	detailManifest = "manifest_sha256"
+	detailSlots    = "slots"
+)
 
 // ErrObjects: the board would refuse these objects.
 var ErrObjects = reason.New("update-objects", "board would refuse this update")
@@ -74,7 +84,7 @@ func makeWith(ctx context.Context, keys *instance.Keys, id devices.BoardID, obje
 	if err := objects.check(ctx, keys, id); err != nil {
 		return made, err
 	}
-	signer, err := anchorSigner(ctx, keys)
+	signer, err := anchorSigner(ctx, keys, objects.Held)
 	if err != nil {
 		return made, err
 	}
@@ -86,26 +96,38 @@ func makeWith(ctx context.Context, keys *instance.Keys, id devices.BoardID, obje
 	if err != nil {
 		return made, err
 	}
+	unsigned, err := draft.Unsigned()
+	if err != nil {
+		return made, err
+	}
+	if most := len(unsigned) + update.MaxSignature + 1; most > update.MaxFile {
+		return made, fmt.Errorf("%w: the file has up to %d octets, and a board takes %d: renew fewer slots at once", ErrObjects, most, update.MaxFile)
+	}
 	digest := sha256.Sum256(draft.Signed)
-	details := map[string]string{"slots": draft.Manifest.Names(), "objects_sha256": fmt.Sprintf("%x", draft.Manifest.Hash), "manifest_sha256": fmt.Sprintf("%x", digest)}
+	details := map[string]string{detailSlots: draft.Manifest.Names(), "objects_sha256": fmt.Sprintf("%x", draft.Manifest.Hash), detailManifest: fmt.Sprintf("%x", digest)}
+	for name, certificate := range map[string]*x509.Certificate{registry.DetailTLSCertificate: objects.Certificate, registry.DetailCOSECertificate: objects.COSE} {
+		if certificate != nil {
+			details[name] = fmt.Sprintf("%x", sha256.Sum256(certificate.Raw))
+		}
+	}
 	if err := keys.Registry.UpdateIntended(ctx, id, counter, operator, details); err != nil {
 		return made, err
 	}
 	made = Made{Manifest: draft.Manifest, Signed: draft.Signed, Unsigned: signer == nil}
 	if made.Unsigned {
-		made.Octets, err = draft.Unsigned()
-		return made, err
+		made.Octets = unsigned
+		return made, nil
 	}
 	signature, err := signer.Sign(rand.Reader, digest[:], crypto.SHA256)
 	if err != nil {
 		return made, fmt.Errorf("signing the update: %w", err)
 	}
-	return made, finish(ctx, keys.Record, draft, signature, operator, &made)
+	return made, finish(ctx, keys.Record, draft, signature, keys.Root, operator, &made)
 }
 
 // anchorSigner gives the key of the trust anchor, nil if it is not on the token.
-func anchorSigner(ctx context.Context, keys *instance.Keys) (crypto.Signer, error) {
-	if keys.Config.Authority.Chain != "" { // the root is elsewhere, and a key with its label on this token is another station's
+func anchorSigner(ctx context.Context, keys *instance.Keys, held *x509.Certificate) (crypto.Signer, error) {
+	if keys.Config.Authority.Chain != "" || held != nil && !held.Equal(keys.Root) { // the root is elsewhere, and a key with its label on this token is another station's
 		return nil, nil
 	}
 	signer, err := keys.RootSigner(ctx)
@@ -115,8 +137,9 @@ func anchorSigner(ctx context.Context, keys *instance.Keys) (crypto.Signer, erro
 	return signer, err
 }
 
-// Finish puts the signature of a key that is elsewhere under an unsigned update, and notes that. It needs no HSM.
-func Finish(ctx context.Context, dir workdir.Dir, unsigned, signature []byte, operator string) (made Made, unsignedActs string, err error) {
+// Finish puts the signature of a key that is elsewhere under an unsigned update, and notes that. held is the trust anchor that the board
+// holds, nil: that of the station. It needs no HSM. It refuses a draft that this station has not made.
+func Finish(ctx context.Context, dir workdir.Dir, unsigned, signature []byte, held *x509.Certificate, operator string) (made Made, unsignedActs string, err error) {
 	draft, err := update.Resume(unsigned)
 	if err != nil {
 		return made, "", reason.Usage(err)
@@ -130,71 +153,41 @@ func Finish(ctx context.Context, dir workdir.Dir, unsigned, signature []byte, op
 	if err != nil {
 		return made, "", err
 	}
+	if err := onRecord(ctx, record.Registry, draft); err != nil {
+		return made, "", err
+	}
 	if err := record.Begin(ctx); err != nil {
 		return made, "", err
 	}
 	made = Made{Manifest: draft.Manifest, Signed: draft.Signed}
-	if err := finish(ctx, record, draft, signature, operator, &made); err != nil {
+	if held == nil {
+		held = record.Root
+	}
+	if err := finish(ctx, record, draft, signature, held, operator, &made); err != nil {
 		return made, "", err
 	}
 	unsignedActs, err = record.CoverActs(ctx)
 	return made, unsignedActs, err
 }
 
-func finish(ctx context.Context, record *instance.Record, draft update.Draft, signature []byte, operator string, made *Made) (err error) {
-	anchor, is := record.Root.PublicKey.(*ecdsa.PublicKey)
-	if !is {
-		return fmt.Errorf("the trust anchor has a %v key, want ECDSA", record.Root.PublicKeyAlgorithm)
+// onRecord refuses a draft without an intent in this log: then its counter is another station's.
+func onRecord(ctx context.Context, r *registry.Registry, draft update.Draft) error {
+	before, err := r.Updates(ctx, devices.BoardID(draft.Manifest.Board))
+	sum := fmt.Sprintf("%x", sha256.Sum256(draft.Signed))
+	if err == nil && !slices.ContainsFunc(before, func(details map[string]string) bool { return details[detailManifest] == sum }) {
+		err = fmt.Errorf("%w: this station has no intent for the manifest with SHA-256 %s; finish it in the station directory that made it", ErrObjects, sum)
 	}
-	if made.Octets, err = draft.Finish(signature, anchor); err != nil {
+	return err
+}
+
+func finish(ctx context.Context, record *instance.Record, draft update.Draft, signature []byte, anchor *x509.Certificate, operator string, made *Made) (err error) {
+	key, is := anchor.PublicKey.(*ecdsa.PublicKey)
+	if !is {
+		return fmt.Errorf("the trust anchor has a %v key, want ECDSA", anchor.PublicKeyAlgorithm)
+	}
+	if made.Octets, err = draft.Finish(signature, key); err != nil {
 		return err
 	}
 	return record.Registry.UpdateSigned(ctx, devices.BoardID(draft.Manifest.Board), draft.Manifest.Counter, operator,
 		map[string]string{"file_sha256": fmt.Sprintf("%x", sha256.Sum256(made.Octets))})
-}
-
-// check refuses what the board would refuse, with the name of the file's content, before anything is on record.
-func (o Objects) check(ctx context.Context, keys *instance.Keys, id devices.BoardID) error {
-	if o.Anchor == nil && o.Chain == nil && o.Certificate == nil && o.COSE == nil {
-		return reason.Usage(errors.New("nothing to renew: name a file with --certificate, --cose, --chain or --anchor"))
-	}
-	if (o.Anchor != nil || o.Chain != nil) && o.Certificate == nil {
-		return fmt.Errorf("%w: another chain or trust anchor erases the certificate below it; give --certificate, too", ErrObjects)
-	}
-	anchor := keys.Root
-	if o.Anchor != nil {
-		if anchor = o.Anchor; !anchor.IsCA || anchor.CheckSignatureFrom(anchor) != nil {
-			return fmt.Errorf("%w: --anchor is not a CA certificate that has signed itself", ErrObjects)
-		}
-	}
-	issuer := anchor
-	switch {
-	case o.Chain != nil:
-		issuer = o.Chain
-	case o.Anchor == nil && !keys.Issuing.Equal(keys.Root):
-		issuer = keys.Issuing
-	}
-	if issuer != anchor && (!issuer.IsCA || issuer.CheckSignatureFrom(anchor) != nil) {
-		return fmt.Errorf("%w: the trust anchor %q has not signed the chain %q", ErrObjects, anchor.Subject, issuer.Subject)
-	}
-	return errors.Join(below(ctx, keys.Registry, id, devices.PurposeTLS, o.Certificate, issuer), below(ctx, keys.Registry, id, devices.PurposeCOSE, o.COSE, issuer))
-}
-
-// below checks that a certificate is for the key of the board that is on record, and signed by the issuer.
-func below(ctx context.Context, r *registry.Registry, id devices.BoardID, purpose devices.Purpose, certificate, issuer *x509.Certificate) error {
-	if certificate == nil {
-		return nil
-	}
-	if certificate.IsCA || certificate.CheckSignatureFrom(issuer) != nil {
-		return fmt.Errorf("%w: the certificate for the %s key is not one that %q has signed for a board", ErrObjects, purpose, issuer.Subject)
-	}
-	sum := sha256.Sum256(certificate.RawSubjectPublicKeyInfo)
-	owner, err := r.KeyOwner(ctx, sum, purpose)
-	switch {
-	case err != nil:
-		return err
-	case owner == nil || *owner != id:
-		return fmt.Errorf("%w: the certificate is for the key %x, which is not the %s key of board %s on record", ErrObjects, sum, purpose, id)
-	}
-	return nil
 }

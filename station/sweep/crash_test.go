@@ -229,6 +229,10 @@ func (k crashingBoards) Ends(ctx context.Context, id devices.BoardID, purpose de
 	return withCrash(k.crashPoint, "Known.Ends", func() (time.Time, error) { return k.boards.Ends(ctx, id, purpose) })
 }
 
+func (k crashingBoards) Renewed(ctx context.Context, id devices.BoardID, certificate [32]byte) (bool, error) {
+	return withCrash(k.crashPoint, "Known.Renewed", func() (bool, error) { return k.boards.Renewed(ctx, id, certificate) })
+}
+
 func (k crashingKnown) Lookup(ctx context.Context, serial [16]byte) (station.Record, error) {
 	return withCrash(k.crashPoint, "Known.Lookup", func() (station.Record, error) { return k.inner.Lookup(ctx, serial) })
 }

@@ -10,6 +10,7 @@ enum { O, L, D, C, UPDATE_FIELDS, S = UPDATE_FIELDS, H, WRITE_FIELDS };
 
 static uint8_t *buffer_of(struct prov *prov)
 {
+	_Static_assert(!PROV_PROVISIONING || TRANSFER_SIZE >= SLOT_SIZE, "PROV_BUF_SIZE is too small for write in an image with update");
 #if PROV_HANDSHAKE
 	_Static_assert(sizeof prov->tls.credentials >= TRANSFER_SIZE, "no room for an object");
 	return prov->tls.credentials;

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
@@ -35,13 +38,13 @@ type field struct {
 	own    *x509.Certificate
 }
 
-// newField enrols and seals a board.
-func newField(t *testing.T) *field {
+// newField enrols and seals a board. more are further arguments of init.
+func newField(t *testing.T, more ...string) *field {
 	t.Helper()
 	needSoftHSM(t)
 	firmware := firmwareFolder(t)
 	dir := workdir.Dir(filepath.Join(t.TempDir(), "D"))
-	if code, _, errs := do(t, "init", "--dir", string(dir)); code != exitPass {
+	if code, _, errs := do(t, append([]string{"init", "--dir", string(dir)}, more...)...); code != exitPass {
 		t.Fatal(errs)
 	}
 	fixtures.Configure(t, dir, "boards:\n", "boards:\n  seal: true\n")
@@ -78,7 +81,7 @@ func (f *field) holds(board *devices.Client) *x509.Certificate {
 }
 
 // successor has the issuing key sign another certificate for the key of a certificate.
-func (f *field) successor(key any) string {
+func (f *field) successor(key any, change ...func(*x509.Certificate)) string {
 	f.Helper()
 	files := fixtures.Must(instance.OpenFiles(f.dir, instance.Options{}))(f.T)
 	defer files.Close()
@@ -86,7 +89,17 @@ func (f *field) successor(key any) string {
 	issuing := fixtures.Must(keys.IssuingSigner(f.Context()))(f.T)
 	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: f.id.String()},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(1, 0, 0), KeyUsage: x509.KeyUsageDigitalSignature}
-	der := fixtures.Must(x509.CreateCertificate(rand.Reader, template, keys.Issuing, key, issuing))(f.T)
+	issuer := *keys.Issuing
+	for _, change := range change {
+		change(template)
+		change(&issuer)
+	}
+	der := fixtures.Must(x509.CreateCertificate(rand.Reader, template, &issuer, key, issuing))(f.T)
+	return f.pem(der)
+}
+
+func (f *field) pem(der []byte) string {
+	f.Helper()
 	path := filepath.Join(f.TempDir(), "next.pem")
 	f.must(os.WriteFile(path, workdir.CertificatePEM(der), 0o600))
 	return path
@@ -188,6 +201,8 @@ func TestRenewRefusesWhatTheBoardWouldRefuse(t *testing.T) {
 		{"another board", other.String(), "not the tls key of board", []string{"--certificate", next}},
 		{"a chain alone", f.id.String(), "give --certificate, too", []string{"--chain", f.dir.Issuing()}},
 		{"a certificate that another CA signed", f.id.String(), "has signed for a board", []string{"--certificate", next, "--anchor", f.dir.Root()}},
+		{"a certificate under another name of the issuer", f.id.String(), "and not", []string{"--certificate", f.successor(f.own.PublicKey, func(c *x509.Certificate) { c.RawSubject, c.Subject = nil, pkix.Name{CommonName: "other"} })}},
+		{"a certificate that has ended", f.id.String(), "not now", []string{"--certificate", f.successor(f.own.PublicKey, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })}},
 		{"an anchor that has not signed itself", f.id.String(), "not a CA certificate that has signed itself", []string{"--certificate", next, "--anchor", f.dir.Issuing()}},
 		{"no such file", f.id.String(), "nothing.pem", []string{"--certificate", filepath.Join(t.TempDir(), "nothing.pem")}},
 		{"a signature without a draft", f.id.String(), ".unsigned", []string{"--signature", next}},
@@ -235,4 +250,92 @@ func TestTheKeyOfTheAnchorMayBeElsewhere(t *testing.T) {
 	if kinds := slices.Concat(f.entries("board.update.intent"), f.entries("board.update.signed")); len(kinds) != 2 {
 		t.Errorf("the log has %s", fmt.Sprint(kinds))
 	}
+}
+
+// A board in the field comes back to a bench, and the log before it may lie in an archive by then.
+func TestABoardThatTookAnUpdateIsNotTakenForABadOne(t *testing.T) {
+	f := newField(t)
+	dir := string(f.dir)
+	next := f.successor(f.own.PublicKey)
+	first, _ := f.renew(exitPass, f.id.String(), "--certificate", next)
+	f.onBoard(func(board *devices.Client) { f.must(board.Update(t.Context(), fixtures.Must(os.ReadFile(first))(t))) })
+	atBench := func() {
+		t.Helper()
+		code, out, errs := do(t, "enrol", "--dir", dir, "--firmware", firmwareFolder(t), "posix")
+		if code != exitReject || !strings.Contains(out, "renewed-in-field") || !strings.Contains(out, "take the board out, it is good") {
+			t.Errorf("enrol: exit code %d\n%s%s", code, out, errs)
+		}
+	}
+	atBench()
+	if code, out, errs := do(t, "audit", "archive", "--dir", dir, "--out", filepath.Join(t.TempDir(), "old.tar"), "--until", "2999-01-01"); code != exitPass {
+		t.Fatalf("archive: exit code %d\n%s%s", code, out, errs)
+	}
+	atBench()
+	again, _ := f.renew(exitPass, f.id.String(), "--certificate", next)
+	f.onBoard(func(board *devices.Client) { f.must(board.Update(t.Context(), fixtures.Must(os.ReadFile(again))(t))) })
+	// The receipt of the activation lies in the archive.
+	for _, args := range [][]string{nil, {"--board", f.id.String()}} {
+		code, out, errs := do(t, append([]string{"boards", "--dir", dir, "--json", "--receipts"}, args...)...)
+		if code != exitPass || !strings.Contains(out, `"receipt":""`) {
+			t.Errorf("boards --receipts %q: exit code %d\n%s%s", args, code, out, errs)
+		}
+	}
+}
+
+// A board that got another trust anchor takes updates of that anchor's key only, which the station does not have.
+func TestABoardWithAnotherAnchorIsRenewedUnderThatOne(t *testing.T) {
+	f := newField(t)
+	key := fixtures.Must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))(t)
+	template := func(name string) *x509.Certificate {
+		return &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(1, 0, 0), KeyUsage: x509.KeyUsageDigitalSignature}
+	}
+	root := template("other root")
+	root.IsCA, root.BasicConstraintsValid, root.KeyUsage = true, true, x509.KeyUsageCertSign
+	anchor := f.pem(fixtures.Must(x509.CreateCertificate(rand.Reader, root, root, &key.PublicKey, key))(t))
+	below := func() string {
+		return f.pem(fixtures.Must(x509.CreateCertificate(rand.Reader, template(f.id.String()), root, f.own.PublicKey, key))(t))
+	}
+	take := func(file string) {
+		t.Helper()
+		f.onBoard(func(board *devices.Client) { f.must(board.Update(t.Context(), fixtures.Must(os.ReadFile(file))(t))) })
+	}
+	file, _ := f.renew(exitPass, f.id.String(), "--certificate", below(), "--anchor", anchor)
+	take(file)
+	if _, out := f.renew(exitUsage, f.id.String(), "--certificate", f.successor(f.own.PublicKey)); !strings.Contains(out, "--held-anchor") {
+		t.Errorf("renew under the old anchor says %s", out)
+	}
+	file, out := f.renew(exitPass, f.id.String(), "--certificate", below(), "--held-anchor", anchor)
+	if !strings.Contains(out, "--signature "+file+".signature --held-anchor "+anchor) {
+		t.Errorf("renew says %s", out)
+	}
+	digest := sha256.Sum256(fixtures.Must(os.ReadFile(file + ".manifest"))(t))
+	f.must(os.WriteFile(file+".signature", fixtures.Must(ecdsa.SignASN1(rand.Reader, key, digest[:]))(t), 0o600))
+	finish := []string{"renew", "--dir", string(f.dir), f.id.String(), "--file", file, "--signature", file + ".signature", "--held-anchor", anchor}
+	if code, out, errs := do(t, finish...); code != exitPass {
+		t.Fatalf("exit code %d\n%s%s", code, out, errs)
+	}
+	take(file)
+	// A draft of which this log has no intent gets no signature on record here.
+	other := newField(t)
+	if code, _, errs := do(t, append(finish, "--dir", string(other.dir))...); code != exitUsage || !strings.Contains(errs, "no intent for the manifest") {
+		t.Errorf("another station: exit code %d, %s", code, errs)
+	}
+}
+
+func TestAnotherChainNeedsAnotherCOSECertificate(t *testing.T) {
+	config := filepath.Join(t.TempDir(), "cose.yaml")
+	if err := os.WriteFile(config, bytes.Replace(fixtures.Must(os.ReadFile("../../../configs/demo.yaml"))(t), []byte("profile: linaro"), []byte("profile: linaro\ncose_profile: linaro-cose"), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := newField(t, "--config", config)
+	f.onBoard(func(board *devices.Client) {
+		if len(fixtures.Must(board.Read(t.Context(), devices.SlotCOSE))(t)) == 0 {
+			t.Fatal("the board has no COSE certificate")
+		}
+	})
+	if _, out := f.renew(exitUsage, f.id.String(), "--certificate", f.successor(f.own.PublicKey), "--chain", f.dir.Issuing()); !strings.Contains(out, "give --cose, too") {
+		t.Errorf("renew says %s", out)
+	}
+	file, _ := f.renew(exitPass, f.id.String(), "--certificate", f.successor(f.own.PublicKey))
+	f.onBoard(func(board *devices.Client) { f.must(board.Update(t.Context(), fixtures.Must(os.ReadFile(file))(t))) })
 }
