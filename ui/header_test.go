@@ -100,3 +100,12 @@ func TestAPanelShowsWhatIsTyped(t *testing.T) {
 		d.shows("WO-261130-LINE-NORTH-WORK-4799 12000_")
 	}
 }
+
+func TestTheHeaderSaysThatJSONLinesAreLost(t *testing.T) {
+	for _, language := range catalogue.Languages() {
+		d := drive(t, 4, 80, 24, language)
+		d.facts.ReportBad = "writing to runs.jsonl: no space left on device"
+		d.send(factsMsg{facts: d.facts})
+		d.shows(d.Model.t("header.reportbad"))
+	}
+}
