@@ -101,6 +101,7 @@ const (
 	CanProvision Capabilities = 1 << iota // csr, write, seal
 	CanNet                                // the handshake over the board's own network
 	CanReceipt                            // a signed receipt
+	CanUpdate                             // a renewal in the field
 )
 
 // Has is true if all wanted capabilities are in the set.

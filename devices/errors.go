@@ -23,6 +23,7 @@ var (
 	ErrProtocolVersion  = reason.New("protocol-version", "board speaks another protocol version: update its firmware or the station")
 	ErrProductImage     = reason.New("product-image", "board runs its product's image, which takes no certificate: flash the provisioning image, the identity stays")
 	ErrNoReceipt        = reason.New("no-receipt", "board's image signs no receipt, or something on the line hides that it does, and this station demands receipts")
+	ErrNoUpdate         = reason.New("no-update", "board's image takes no updates: it has write while the board is not sealed, and a product's image with update takes them after that")
 	ErrNoNetHandshake   = reason.New("no-network-handshake", "board's image cannot do the handshake over a network: give it one that can, or set handshake: uart")
 	ErrBufferTooSmall   = reason.New("buffer-too-small", "board's message buffer is too small for any exchange")
 	ErrRestarted        = reason.New("restarted", "board restarted in the middle")

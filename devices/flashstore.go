@@ -11,7 +11,8 @@ import (
 // The certificate store in a board's flash, as devices/firmware/core/store.c writes it. A sector is
 // magic | generation | seal | len[] | check | padding to 64 octets | data. Numbers are little-endian. The check is
 // the SHA-256 of the fields before it and of the data; of an HMS3 its first 16 octets, after a MAC of 16 octets with a key
-// that only the board has. A sector of HMS3 counts before one without a MAC; of two such sectors the newer one counts.
+// that only the board has. An HMS4 also has the counter of the last update, after the lengths. A sector with a MAC counts before one without;
+// of two such sectors the newer one counts.
 const (
 	storeHeader     = 64
 	storeSlotSize   = 1024
@@ -22,6 +23,7 @@ const (
 // storeLayouts are the forms of a sector. Slots of a packed sector begin at multiples of storeAlign,
 // the others have storeSlotSize octets each.
 var storeLayouts = []storeLayout{
+	{magic: "HMS4", slots: 4, counter: true, packed: true, mac: 16, check: 16, open: 0x2e8a51c7, sealed: 0xd175ae38},
 	{magic: "HMS3", slots: 4, packed: true, mac: 16, check: 16, open: 0x2e8a51c7, sealed: 0xd175ae38},
 	{magic: "HMS2", slots: 4, packed: true, check: sha256.Size, sealed: 1},
 	{magic: "HMS1", slots: 3, check: sha256.Size, sealed: 1},
@@ -30,6 +32,7 @@ var storeLayouts = []storeLayout{
 type storeLayout struct {
 	magic        string
 	slots        int
+	counter      bool // a number after the lengths
 	packed       bool
 	mac          int    // octets of the MAC
 	check        int    // octets of the SHA-256
@@ -82,6 +85,9 @@ func parseSector(sector []byte) (store FlashStore, layout *storeLayout, generati
 func (l storeLayout) parse(sector []byte) (store FlashStore, generation uint32, valid bool) {
 	number := func(at int) uint32 { return binary.LittleEndian.Uint32(sector[at:]) }
 	end := 12 + 4*l.slots
+	if l.counter {
+		end += 4
+	}
 	digest := sha256.New()
 	digest.Write(sector[:end])
 	at := storeHeader

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -142,13 +143,17 @@ func TestABoardThatFallsSilentIsNamedByWhatItSaysThen(t *testing.T) {
 		"octets":   {func(smp.Header, []byte) []byte { return []byte("\x00\xfe\x80\x00") }, ErrGarbled},
 		"an echo":  {echoed(silence), ErrLoopBack},
 		"a damage": {damaged(answer(&hello)), ErrDamagedFrames},
+		"a log in the frame": {func(h smp.Header, m []byte) []byte {
+			frame := answer(&hello)(h, m)
+			return slices.Concat(frame[:20], []byte("[00:00:07.100] <inf> app: sample\r\n"), frame[20:])
+		}, ErrDamagedFrames},
 	} {
 		t.Run(name, func(t *testing.T) {
-			client, _ := startScripted(t, Options{Answer: 20 * time.Millisecond, Timeout: 20 * time.Millisecond}, said("a text of before\n", answer(&hello)), test.then)
+			client, _ := startScripted(t, Options{Answer: 100 * time.Millisecond, Timeout: 100 * time.Millisecond}, said("a text of before\n", answer(&hello)), test.then)
 			if _, err := client.Identify(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := client.Identify(t.Context()); !errors.Is(err, test.want) {
+			if _, err := client.Identify(t.Context()); !errors.Is(err, test.want) || strings.Contains(err.Error(), "CR LF") {
 				t.Errorf("%v, want %v", err, test.want)
 			}
 		})

@@ -31,6 +31,9 @@ var (
 	ErrNoNetwork      = reason.New("no-network", "the board has no network at this moment: no link, no address or no socket")
 	ErrTLSBusy        = reason.New("tls-busy", "the TLS session before is still at work: ask again")
 
+	ErrUpdateElsewhere = reason.New("update-elsewhere", "the update is for another board")
+	ErrUpdateOld       = reason.New("update-old", "the board has this update, or a newer one")
+
 	ErrInvalid        = reason.New("rc3", "the body is not a well-formed map")
 	ErrUnsupported    = reason.New("rc8", "unknown group or command")
 	ErrUnknownRefusal = reason.New("unknown-refusal", "a code that this station does not know")
@@ -47,6 +50,7 @@ var refusals = []struct {
 	{true, 9, ErrNoEntropy}, {true, 10, ErrForeignKey}, {true, 11, ErrUntrusted}, {true, 12, ErrBadCertificate},
 	{true, 13, ErrStoreIO}, {true, 14, ErrStoreFull}, {true, 15, ErrEmpty}, {true, 16, ErrTLSState},
 	{true, 17, ErrCrypto}, {true, 18, ErrNoAnchor}, {true, 19, ErrNoNetwork}, {true, 20, ErrTLSBusy},
+	{true, 21, ErrUpdateElsewhere}, {true, 22, ErrUpdateOld},
 	{false, smp.RCInvalid, ErrInvalid}, {false, smp.RCUnsupported, ErrUnsupported},
 }
 

@@ -123,13 +123,17 @@ func cutCommits(b *environment) {
 // cutAfter sends a certificate in one piece and cuts the power after the time while.
 func (b *environment) cutAfter(der []byte, while time.Duration) {
 	b.Helper()
+	hash := sha256.Sum256(der)
+	b.cutRequest(&smp.WriteSlot{Slot: uint8(certificate), Total: uint32(len(der)), Hash: hash[:], Data: der, Commit: true}, while)
+}
+
+// cutRequest sends a request and cuts the power after the time while.
+func (b *environment) cutRequest(request smp.Request, while time.Duration) {
+	b.Helper()
 	b.check(b.client().Detach())
 	b.board = nil
 	w := b.wire()
-	hash := sha256.Sum256(der)
-	message, err := smp.AppendRequest(nil, 1, &smp.WriteSlot{
-		Slot: uint8(certificate), Total: uint32(len(der)), Hash: hash[:], Data: der, Commit: true,
-	})
+	message, err := smp.AppendRequest(nil, 1, request)
 	b.check(err)
 	w.send(smp.AppendFrame(nil, message))
 	select {

@@ -3,7 +3,11 @@ package conformance
 import (
 	"flag"
 	"path"
+	"path/filepath"
 	"testing"
+
+	"hallmark/devices"
+	"hallmark/fixtures/prerequisite"
 )
 
 var (
@@ -28,6 +32,29 @@ func TestABoardConforms(t *testing.T) {
 		t.Run(path.Base(one.spec), func(t *testing.T) {
 			t.Parallel()
 			conforms(t, one.spec, one.noCutTable)
+		})
+	}
+}
+
+// The images that `make firmware` builds by default have either write or update. This one has both, on each port.
+func TestAnImageWithUpdateConforms(t *testing.T) {
+	for _, one := range []struct{ spec, image string }{
+		{"posix", "posix/hallmark-posix-update"}, {"qemu:an385", "qemu/mps2-an385-update.elf"}, {"qemu:an521", "qemu/mps2-an521-update.elf"},
+	} {
+		t.Run(one.spec, func(t *testing.T) {
+			t.Parallel()
+			open, err := parse(one.spec+":"+prerequisite.Firmware(t, filepath.Join(builds, one.image)), silicon{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			boards := open(t)
+			t.Run("takes updates", func(t *testing.T) {
+				b := &environment{T: t, ctx: t.Context(), subject: boards.Open(t), options: devices.Options{Answer: answerTime}}
+				if !b.identify().Can.Has(devices.CanUpdate) {
+					t.Error("the image takes no updates")
+				}
+			})
+			testChapters(t, boards, []chapter{{"update", boardToSeal, updateChecks}})
 		})
 	}
 }

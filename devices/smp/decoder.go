@@ -178,15 +178,12 @@ func (d *Decoder) end(newline int) {
 func (d *Decoder) decode(raw []byte) ([]byte, error) {
 	line := d.content[:d.n]
 	// encoding/base64 skips carriage returns; PROTOCOL.md section 1 forbids them.
-	switch i := bytes.IndexByte(line, '\r'); {
-	case i >= 0 && i == len(line)-1:
-		return nil, ErrLineEnd
-	case i >= 0:
-		return nil, ErrBadBase64
-	}
+	carriageReturn := bytes.IndexByte(line, '\r')
 	n, err := base64.StdEncoding.Strict().Decode(raw, line)
 	switch {
-	case err != nil:
+	case err == nil && n > 0 && carriageReturn >= 0 && carriageReturn == len(line)-1: // a log in the frame may end with CR LF, too
+		return nil, ErrLineEnd
+	case err != nil || carriageReturn >= 0:
 		return nil, ErrBadBase64
 	case n == 0:
 		return nil, ErrBadLength

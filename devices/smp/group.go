@@ -147,6 +147,19 @@ type ReceiptResponse struct {
 	Lock      uint8  `cbor:"lk,omitempty"`
 }
 
+// Update carries a piece of an update file. Total is present exactly at offset 0; Commit is set in the last piece.
+type Update struct {
+	Offset uint32 `cbor:"o"`
+	Total  uint32 `cbor:"l,omitempty"`
+	Data   []byte `cbor:"d"`
+	Commit bool   `cbor:"c,omitempty"`
+}
+
+// UpdateResponse answers [Update].
+type UpdateResponse struct {
+	Next uint32 `cbor:"o"` // offset of the next piece
+}
+
 // Seal locks the store for ever.
 type Seal struct{}
 
@@ -159,6 +172,7 @@ func (*TLS) Command() Command       { return Command{GroupProvisioning, 4, Write
 func (*Seal) Command() Command      { return Command{GroupProvisioning, 5, Write} }
 func (*Net) Command() Command       { return Command{GroupProvisioning, 6, Write} }
 func (*Receipt) Command() Command   { return Command{GroupProvisioning, 7, Read} }
+func (*Update) Command() Command    { return Command{GroupProvisioning, 8, Write} }
 
 // The tables of PROTOCOL.md section 4.
 var (
@@ -199,7 +213,14 @@ var (
 		{key: "c", kind: trueKind, optional: true},
 	}
 	writeResponseForm = form{{key: "o", kind: uintKind, most: MaxSlot}}
-	readForm          = form{
+	updateForm        = form{
+		{key: "o", kind: uintKind, most: 0xffffffff},
+		{key: "l", kind: uintKind, least: 1, most: 0xffffffff, optional: true},
+		{key: "d", kind: bytesKind, most: maxMessage},
+		{key: "c", kind: trueKind, optional: true},
+	}
+	updateResponseForm = form{{key: "o", kind: uintKind, most: 2 * maxMessage}}
+	readForm           = form{
 		{key: "s", kind: uintKind, most: 0xff},
 		{key: "o", kind: uintKind, most: 0xffffffff},
 	}
@@ -243,6 +264,8 @@ var (
 	}
 )
 
+func (*Update) form() form            { return updateForm }
+func (*UpdateResponse) form() form    { return updateResponseForm }
 func (*Receipt) form() form           { return receiptForm }
 func (*ReceiptResponse) form() form   { return receiptResponseForm }
 func (*Hello) form() form             { return helloForm }
@@ -273,6 +296,14 @@ func (w *WriteSlot) brokenRule() string {
 	begins := w.Offset == 0
 	if begins != (w.Total != 0) || !begins && len(w.Hash) != 0 {
 		return "l is there exactly when o is 0, and h only then"
+	}
+	return ""
+}
+
+// brokenRule: the total length is present at offset 0 and only there.
+func (u *Update) brokenRule() string {
+	if (u.Offset == 0) != (u.Total != 0) {
+		return "l is there exactly when o is 0"
 	}
 	return ""
 }

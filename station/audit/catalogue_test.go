@@ -161,7 +161,7 @@ func (s *sources) kinds(in *ast.FuncDecl, e ast.Expr) (texts []string) {
 }
 
 // writers are the functions whose argument is the type of an entry.
-var writers = []string{"Note", "NoteBy", "entry", "runEntry", "intentEntry", "checkpointEntry", "note", "noteLock", "lockEntry", "holdEntry"}
+var writers = []string{"Note", "NoteBy", "entry", "runEntry", "intentEntry", "checkpointEntry", "note", "noteLock", "lockEntry", "holdEntry", "updateEntry"}
 
 // written gives the types of entries that a function writes.
 func (s *sources) written(f function) (kinds []string) {

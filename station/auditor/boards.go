@@ -16,7 +16,7 @@ import (
 
 func (c *Commands) boards() *cobra.Command {
 	var only filter
-	var known bool
+	var known, receipts bool
 	var form format
 	cmd := &cobra.Command{
 		Use:   "boards",
@@ -27,17 +27,21 @@ func (c *Commands) boards() *cobra.Command {
 			if err = errors.Join(err, form.check()); err != nil {
 				return reason.Usage(err)
 			}
+			if receipts && !form.json && !form.csv {
+				return reason.Usage(errors.New("--receipts: want --json or --csv, too; the table has no room for a receipt"))
+			}
 			print := c.table
 			switch {
 			case known:
 				print = c.known
 			case form.json || form.csv:
-				print = c.boardList(form)
+				print = c.boardList(form, receipts)
 			}
 			return c.printBoards(cmd.Context(), filter, print)
 		},
 	}
 	cmd.Flags().BoolVar(&known, "known", false, "print the certificates as JSON lines, which the program verifier reads with its --known")
+	cmd.Flags().BoolVar(&receipts, "receipts", false, "with --json or --csv: the column receipt has what the board signed when the certificate became active (COSE_Sign1, base64); without --board this reads the whole log, and what lies in an archive is missing")
 	only.ofBoards(cmd.Flags())
 	only.ofRuns(cmd.Flags(), "only boards with a Run that")
 	form.flags(cmd.Flags())
@@ -46,7 +50,7 @@ func (c *Commands) boards() *cobra.Command {
 }
 
 // boardList prints the boards for programs.
-func (c *Commands) boardList(form format) func(context.Context, *registry.Reader, registry.Filter) error {
+func (c *Commands) boardList(form format, receipts bool) func(context.Context, *registry.Reader, registry.Filter) error {
 	return func(ctx context.Context, reader *registry.Reader, filter registry.Filter) error {
 		rows, err := reader.Boards(ctx, filter)
 		if err != nil {
@@ -55,6 +59,16 @@ func (c *Commands) boardList(form format) func(context.Context, *registry.Reader
 		l := list{columns: []string{"board_id", "type", "hardware_id", "first_seen", "scrapped", "purpose", "serial_number", "status", "not_after", "runs", "last_ending", "last_reason", "held", "rework_since", "rework"}}
 		for _, r := range rows {
 			l.add(r.BoardID.String(), r.Type, r.HardwareID, r.FirstSeen, r.Scrapped, r.Purpose.String(), r.Serial, r.Status, r.NotAfter, strconv.Itoa(r.Runs), string(r.LastEnding), r.LastReason, r.Held, r.Marked, r.Rework)
+		}
+		if receipts {
+			signed, err := reader.Receipts(ctx, filter.BoardID)
+			if err != nil {
+				return err
+			}
+			l.columns = append(l.columns, "receipt")
+			for i, r := range rows {
+				l.rows[i] = append(l.rows[i], signed[r.Serial])
+			}
 		}
 		return form.print(c.Stdout, l)
 	}

@@ -2,7 +2,10 @@ package faults_test
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ecdsa"
+	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"errors"
 	"net"
@@ -12,6 +15,7 @@ import (
 
 	"hallmark/devices"
 	"hallmark/devices/emulated"
+	"hallmark/devices/update"
 	"hallmark/fixtures/prerequisite"
 	"hallmark/station"
 )
@@ -40,10 +44,13 @@ func TestAFirmwareUpdateKeepsTheIdentity(t *testing.T) {
 		l.proves(t, board, enrolled)
 		unchangeable(t, board, enrolled)
 
-		// 3. A station refuses the product's image, and says what to do.
+		// 3. The product's image takes an update that the root has signed, once.
+		l.renews(t, board, enrolled)
+
+		// 4. A station refuses the product's image, and says what to do.
 		ends(t, bay.enrol(t, board, board), station.Reject, devices.ErrProductImage.Word())
 
-		// 4. A product that has chosen the handshake does it as before.
+		// 5. A product that has chosen the handshake does it as before.
 		if chosen := image(factory.Image, "-product-tls"); filepath.Ext(chosen) == "" { // built for posix only
 			product.Image = prerequisite.Firmware(t, chosen)
 			board = l.plug(t, product, longTimeout, nil)
@@ -53,7 +60,7 @@ func TestAFirmwareUpdateKeepsTheIdentity(t *testing.T) {
 			}
 		}
 
-		// 5. The board gets the provisioning image again.
+		// 6. The board gets the provisioning image again.
 		board = l.plug(t, factory, longTimeout, nil)
 		if back := must(board.Identify(t.Context()))(t); back.FirmwareHash != before.FirmwareHash {
 			t.Errorf("firmware hash %x, was %x", back.FirmwareHash, before.FirmwareHash)
@@ -108,6 +115,22 @@ func (l *environment) proves(t *testing.T, board plugged, enrolled *station.Run)
 	if again := must(board.Receipt(t.Context(), expected, certificate.PublicKey.(*ecdsa.PublicKey)))(t); !bytes.Equal(first, again) {
 		t.Errorf("two receipts for one nonce differ, so the signatures are not deterministic (RFC 6979):\n%x\n%x", first, again)
 	}
+}
+
+// renews gives the board its present chain and certificate again, in an update file. Whatever image it has later must know the store that this leaves.
+func (l *environment) renews(t *testing.T, board plugged, enrolled *station.Run) {
+	t.Helper()
+	draft := must(update.New(enrolled.Identity.ID, 1, update.Slots{devices.SlotChain: l.Issuing.Raw, devices.SlotCertificate: enrolled.Certificate.DER}))(t)
+	digest := sha256.Sum256(draft.Signed)
+	signature := must(must(l.instance.RootSigner(t.Context()))(t).Sign(rand.Reader, digest[:], crypto.SHA256))(t)
+	file := must(draft.Finish(signature, l.Root.PublicKey.(*ecdsa.PublicKey)))(t)
+	if err := board.Update(t.Context(), file); err != nil {
+		t.Fatal(err)
+	}
+	if err := board.Update(t.Context(), file); !errors.Is(err, devices.ErrUpdateOld) {
+		t.Errorf("the same file again: %v", err)
+	}
+	l.proves(t, board, enrolled)
 }
 
 // unchangeable checks that a product's image has none of the commands that change a board, or let anybody use its identity.

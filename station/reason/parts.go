@@ -77,6 +77,14 @@ var ofParts = []Row{
 	faults("gave-way", noTile, "look who holds so many connections to the verifier's port"),
 	faults("awaited-already", noTile, ""), // two Runs wait for the same certificate
 
+	// Renewals in the field.
+	misuses("update-damaged", "copy the update file again from the station that made it"),
+	misuses("update-forged", "sign the manifest of this update with the key of the trust anchor that the board holds"),
+	misuses("update-elsewhere", "take the update file that names this board, or make one with `station renew`"),
+	misuses("update-old", "do nothing if this file was delivered before; otherwise make a new one with `station renew`: it gets a greater counter"),
+	misuses("update-objects", "give certificates that belong together: each signed by the one above it, and the board's own for its own key (`station boards`)"),
+	misuses("no-update", "write with the provisioning image while the board is not sealed, or give the board a product's image with update"),
+
 	// The status bundle and the CRLs of a verifier.
 	misuses("status-damaged", "copy the file again from the station, to another name first, and then give it its name with mv"),
 	misuses("status-forged", "find out who wrote the file, and copy it again from the station"),

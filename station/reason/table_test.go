@@ -94,7 +94,7 @@ func TestRowsIsACopyOfTheTable(t *testing.T) {
 
 func TestTheExitCodeFollowsTheEnding(t *testing.T) {
 	usage := []string{"usage", "hsm-config", "pin-source", "pkcs11-uri", "bad-text", "no-operator", "no-backup", "recover-active", "probe-serial", "writable-by-others", "ca-chain", "ceremony-input", "ceremony-output", "archived", "archive-other", "nothing-to-archive", "order-quota", "not-permitted", "order-file", "order-forged", "order-elsewhere", "already-marked", "nothing-to-rework", "order-replayed", "order-revision", "order-not-closed", "other-selection", "crl-issuer",
-		"ocsp-missing", "ocsp-other-key", "ocsp-unfit", "ocsp-ended", "address-in-use", "status-damaged", "status-forged", "status-foreign", "status-rolled-back", "status-twice", "status-stale", "no-crl", "status-memory", "other-file", "profile-not-adopted", "issuer-unfit", "hub-station", "hub-order-known", "hub-no-order", "hub-finding"}
+		"ocsp-missing", "ocsp-other-key", "ocsp-unfit", "ocsp-ended", "address-in-use", "status-damaged", "status-forged", "status-foreign", "status-rolled-back", "status-twice", "status-stale", "no-crl", "status-memory", "update-damaged", "update-forged", "update-elsewhere", "update-old", "update-objects", "no-update", "other-file", "profile-not-adopted", "issuer-unfit", "hub-station", "hub-order-known", "hub-no-order", "hub-finding"}
 	orders := []string{"order-closed", "order-expired", "order-not-yet", "order-unsigned", "order-owner", "order-profile", "order-needed"}
 	codes := map[reason.Ending]reason.Exit{reason.Fault: 1, reason.Reject: 2, reason.Aborted: 4}
 	for _, row := range reason.Rows() {

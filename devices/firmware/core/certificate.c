@@ -54,22 +54,28 @@ static bool same_name(const mbedtls_x509_buf *a, const mbedtls_x509_buf *b)
 	return a->len == b->len && memcmp(a->p, b->p, a->len) == 0;
 }
 
+/* `signature` is an ECDSA-Sig-Value (RFC 3279 section 2.2.3). */
+static int verify(mbedtls_x509_crt *ca, const uint8_t *octets, size_t len, const uint8_t *signature, size_t signature_len)
+{
+	uint8_t hash[HASH_SIZE];
+	size_t hash_len;
+	int err;
+
+	if (psa_hash_compute(PSA_ALG_SHA_256, octets, len, hash, sizeof hash, &hash_len) != PSA_SUCCESS) {
+		return PROV_ERR_CRYPTO;
+	}
+	err = mbedtls_pk_verify(&ca->pk, MBEDTLS_MD_SHA256, hash, hash_len, signature, signature_len);
+	return err == 0 ? PROV_OK : out_of_memory(err) ? PROV_ERR_CRYPTO : PROV_ERR_UNTRUSTED;
+}
+
 /* Checks name, right to sign, and signature (RFC 5280 section 6.1.3). It checks no dates, because the board has no clock. */
 static int check_signature(const mbedtls_x509_crt *crt, mbedtls_x509_crt *ca)
 {
-	uint8_t hash[HASH_SIZE];
-	size_t len;
-	int err;
-
 	if (!may_sign(ca) || !same_name(&crt->issuer_raw, &ca->subject_raw) || crt->sig_md != MBEDTLS_MD_SHA256 ||
 	    crt->sig_pk != COMPAT_SIGNED_BY_ECDSA) {
 		return PROV_ERR_UNTRUSTED;
 	}
-	if (psa_hash_compute(PSA_ALG_SHA_256, crt->tbs.p, crt->tbs.len, hash, sizeof hash, &len) != PSA_SUCCESS) {
-		return PROV_ERR_CRYPTO;
-	}
-	err = mbedtls_pk_verify(&ca->pk, MBEDTLS_MD_SHA256, hash, len, crt->sig.p, crt->sig.len);
-	return err == 0 ? PROV_OK : out_of_memory(err) ? PROV_ERR_CRYPTO : PROV_ERR_UNTRUSTED;
+	return verify(ca, crt->tbs.p, crt->tbs.len, crt->sig.p, crt->sig.len);
 }
 
 static bool is_own_key(const mbedtls_x509_crt *crt, const struct key_pair *own)
@@ -129,5 +135,17 @@ int prov_certificate_check(const struct store *s, const struct identity *id, enu
 		err = check(s, id, slot, &crt);
 	}
 	mbedtls_x509_crt_free(&crt);
+	return err;
+}
+
+int prov_certificate_signed(const struct store *s, const uint8_t *octets, size_t len, const uint8_t *signature, size_t signature_len)
+{
+	mbedtls_x509_crt anchor;
+	int err = load(s, SLOT_ANCHOR, &anchor);
+
+	if (err == PROV_OK) {
+		err = verify(&anchor, octets, len, signature, signature_len);
+	}
+	mbedtls_x509_crt_free(&anchor);
 	return err;
 }

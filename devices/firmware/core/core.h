@@ -69,7 +69,9 @@ struct store {
 	uint32_t generation;
 	uint32_t seal, not_seal; /* SEAL_OPEN or SEAL_SET of store.c, and its complement */
 	psa_key_id_t key;	 /* of the MAC */
+	uint32_t counter;	 /* of the last update; 0: there was none */
 	uint32_t len[SLOT_COUNT];
+	const uint8_t *pending[SLOT_COUNT]; /* of a next snapshot: the objects in RAM that it gets. Otherwise NULL: they are in flash */
 };
 
 int prov_store_mount(struct store *s, const struct prov_port *port, psa_key_id_t key);
@@ -81,26 +83,45 @@ int prov_store_hash(const struct store *s, enum slot slot, uint8_t hash[HASH_SIZ
 int prov_store_commit(struct store *s, enum slot slot, const uint8_t *der, size_t len);
 int prov_store_seal(struct store *s);
 
-/* certificate.c: PROV_OK if `der` may be stored in this slot of this board. */
+/*
+ * A next snapshot begins as a copy of the store. _offer puts an object into it, and takes out those that depend on the slot: so anchor
+ * and chain come before the certificates. It reads whole slots until then. _replace writes it in one atomic step.
+ */
+void prov_store_offer(struct store *next, enum slot slot, const uint8_t *der, size_t len);
+int prov_store_replace(struct store *s, struct store *next);
+
+/* certificate.c: PROV_OK if `der` may be stored in this slot of this board, beside what the store or a next snapshot has. */
 int prov_certificate_check(const struct store *s, const struct identity *id, enum slot slot, const uint8_t *der, size_t len);
 
-/* provision.c: the object that is being written to a slot. Not in a product's image. */
+/* PROV_OK: the key of the trust anchor has signed the octets (ECDSA with SHA-256; `signature` is an ECDSA-Sig-Value in DER). */
+int prov_certificate_signed(const struct store *s, const uint8_t *octets, size_t len, const uint8_t *signature, size_t signature_len);
+
+#define HAS_TRANSFER (PROV_PROVISIONING || PROV_UPDATE)
+#define UPDATE_SIZE (2u * PROV_BUF_SIZE) /* of the largest update */
+#define TRANSFER_SIZE (PROV_UPDATE ? UPDATE_SIZE : SLOT_SIZE)
+
+/* transfer.c: the object that is being written to a slot, or the update that arrives. */
 struct transfer {
 	bool open;
-	enum slot slot;
+	bool applied; /* the update is stored, so its last piece may come again */
+	enum slot slot; /* SLOT_COUNT: an update */
 	uint32_t total;
 	uint32_t received;
 	bool has_hash;
 	uint8_t hash[HASH_SIZE];
-	uint8_t *der; /* SLOT_SIZE octets; a buffer of the TLS client, if there is one: a transfer ends a session, and a session a transfer */
+	uint8_t *der; /* TRANSFER_SIZE octets; a buffer of the TLS client, if there is one: a transfer ends a session, and a session a transfer */
 #if !PROV_HANDSHAKE
-	uint8_t octets[SLOT_SIZE];
+	uint8_t octets[TRANSFER_SIZE];
 #endif
 };
 
 struct prov;
 int prov_provision_csr(struct prov *prov, const uint8_t *in, size_t len, struct cbor_writer *w);
-int prov_provision_write(struct prov *prov, const uint8_t *in, size_t len, struct cbor_writer *w);
+int prov_transfer_write(struct prov *prov, const uint8_t *in, size_t len, struct cbor_writer *w);
+int prov_transfer_update(struct prov *prov, const uint8_t *in, size_t len, struct cbor_writer *w);
+
+/* update.c: checks an update, and stores what it brings in one atomic step. */
+int prov_update_apply(struct prov *prov, const uint8_t *octets, size_t len);
 int prov_provision_seal(struct prov *prov, const uint8_t *in, size_t len, struct cbor_writer *w);
 
 #if PROV_HANDSHAKE
@@ -242,7 +263,7 @@ struct prov {
 	uint8_t boot_id[BOOT_ID_SIZE];
 	struct identity identity;
 	struct store store;
-#if PROV_PROVISIONING
+#if HAS_TRANSFER
 	struct transfer transfer;
 #endif
 #if PROV_HANDSHAKE

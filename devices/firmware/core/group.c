@@ -5,7 +5,7 @@
 #include <string.h>
 
 enum { COMMAND_HELLO = 0, COMMAND_CSR = 1, COMMAND_WRITE = 2, COMMAND_READ = 3, COMMAND_TLS = 4, COMMAND_SEAL = 5,
-       COMMAND_NET = 6, COMMAND_RECEIPT = 7 };
+       COMMAND_NET = 6, COMMAND_RECEIPT = 7, COMMAND_UPDATE = 8 };
 
 #define PROTOCOL_NEWEST 2u
 #define PROTOCOL_OLDEST 1u /* of a station that names no version */
@@ -13,6 +13,7 @@ enum { COMMAND_HELLO = 0, COMMAND_CSR = 1, COMMAND_WRITE = 2, COMMAND_READ = 3, 
 #define CAN_PROVISION (PROV_PROVISIONING ? 1u : 0u) /* bits of `ca` */
 #define CAN_NET 2u
 #define CAN_RECEIPT 4u
+#define CAN_UPDATE (PROV_UPDATE ? 8u : 0u)
 #define PURPOSES ((1u << PURPOSE_COUNT) - 1u) /* `pu`: one bit for each purpose */
 #define READ_OVERHEAD 32u /* octets of map, keys and numbers around `d` */
 
@@ -73,7 +74,7 @@ static void put_facts(const struct prov *prov, uint32_t version, struct cbor_wri
 	put_number(w, "ab", IDENTITY_ABI);
 	put_number(w, "pu", PURPOSES);
 	put_number(w, "bs", PROV_BUF_SIZE);
-	put_number(w, "ca", CAN_RECEIPT | CAN_PROVISION | (net_offered(prov) ? CAN_NET : 0u));
+	put_number(w, "ca", CAN_RECEIPT | CAN_UPDATE | CAN_PROVISION | (net_offered(prov) ? CAN_NET : 0u));
 	if (prov_has_caller(facts)) {
 		prov_cbor_put_key(w, "dc");
 		prov_cbor_put_int(w, facts->huk_caller);
@@ -156,8 +157,11 @@ static const struct {
 	[COMMAND_TLS] = { prov_tls_handle, true }, [COMMAND_NET] = { prov_net_handle, true },
 #endif
 #if PROV_PROVISIONING
-	[COMMAND_CSR] = { prov_provision_csr, false }, [COMMAND_WRITE] = { prov_provision_write, true },
+	[COMMAND_CSR] = { prov_provision_csr, false }, [COMMAND_WRITE] = { prov_transfer_write, true },
 	[COMMAND_SEAL] = { prov_provision_seal, true },
+#endif
+#if PROV_UPDATE
+	[COMMAND_UPDATE] = { prov_transfer_update, true },
 #endif
 };
 

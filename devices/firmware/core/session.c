@@ -38,7 +38,7 @@ int prov_session_turn(struct prov *prov, enum session_owner owner, uint32_t q)
 
 void prov_session_begin(struct prov *prov)
 {
-#if PROV_PROVISIONING
+#if HAS_TRANSFER
 	prov->transfer.open = false; /* its octets are in a buffer of the TLS client */
 #else
 	(void)prov;

@@ -14,6 +14,8 @@
  * little-endian.
  * The slots follow each other, and each begins at a multiple of ALIGN. Four full slots
  * need 4160 octets, so a sector of 4096 octets may be full before each slot is.
+ * "HMS4" has one more number after the lengths, the counter of the last update (core/update.c), and is else the same. The core writes it
+ * only after an update, so that a store that was never updated stays readable for earlier firmware.
  *
  * Earlier firmware has H in 32 octets, no M, and a seal of 0 or 1: "HMS2", and "HMS1"
  * with three lengths and SLOT_SIZE octets for each slot. An identity survives an update,
@@ -32,12 +34,14 @@
 
 static const struct store_layout {
 	uint8_t magic[4];
-	unsigned slots;
+	uint8_t slots;
+	uint8_t numbers; /* after the seal: the lengths, and the counter */
 	bool packed;
 	bool has_mac;
-} layouts[] = { { { 'H', 'M', 'S', '3' }, SLOT_COUNT, true, true },
-		{ { 'H', 'M', 'S', '2' }, SLOT_COUNT, true, false },
-		{ { 'H', 'M', 'S', '1' }, 3, false, false } };
+} layouts[] = { { { 'H', 'M', 'S', '3' }, SLOT_COUNT, SLOT_COUNT, true, true },
+		{ { 'H', 'M', 'S', '4' }, SLOT_COUNT, SLOT_COUNT + 1u, true, true },
+		{ { 'H', 'M', 'S', '2' }, SLOT_COUNT, SLOT_COUNT, true, false },
+		{ { 'H', 'M', 'S', '1' }, 3, 3, false, false } };
 
 #define TAG_SIZE 16u /* stored octets of H and of M */
 
@@ -45,7 +49,13 @@ static const struct store_layout {
 #define SEAL_OPEN 0x2e8a51c7u
 #define SEAL_SET 0xd175ae38u
 
-#define HASH_OFFSET(layout) (12u + 4u * (layout)->slots) /* the hash covers the header up to here */
+#define HASH_OFFSET(layout) (12u + 4u * (layout)->numbers) /* the hash covers the header up to here */
+
+/* The form in which a store is written. */
+static const struct store_layout *layout_for(const struct store *s)
+{
+	return &layouts[s->counter > 0 ? 1 : 0];
+}
 
 static uint32_t aligned(uint32_t len)
 {
@@ -104,8 +114,8 @@ static void encode_header(const struct store *s, uint8_t header[HEADER_SIZE])
 	memcpy(header, s->layout->magic, sizeof s->layout->magic);
 	put32(header + 4, s->generation);
 	put32(header + 8, prov_store_sealed(s) ? SEAL_SET : SEAL_OPEN);
-	for (unsigned i = 0; i < s->layout->slots; i++) {
-		put32(header + 12 + 4 * i, s->len[i]);
+	for (unsigned i = 0; i < s->layout->numbers; i++) {
+		put32(header + 12 + 4 * i, i < SLOT_COUNT ? s->len[i] : s->counter);
 	}
 }
 
@@ -159,6 +169,7 @@ static bool parse_header(struct store *s, const uint8_t header[HEADER_SIZE])
 			return false;
 		}
 	}
+	s->counter = s->layout->numbers > SLOT_COUNT ? get32(header + 12 + 4 * SLOT_COUNT) : 0;
 	return data_offset(s, s->layout->slots) <= s->port->flash.sector_size;
 }
 
@@ -319,14 +330,14 @@ static bool newer(const struct store *a, const struct store *b)
 	return (int32_t)(a->generation - b->generation) > 0;
 }
 
-static int write_snapshot(struct store *s, struct store *next, unsigned slot, const uint8_t *der);
+static int write_snapshot(struct store *s, struct store *next);
 
 /* Writes the valid snapshot to the other sector, in the newest form. When flash refuses, the old one counts until the next start. */
 static void renew_other(struct store *s)
 {
 	struct store next = *s;
 
-	(void)write_snapshot(s, &next, SLOT_COUNT, NULL);
+	(void)write_snapshot(s, &next);
 }
 
 /*
@@ -386,24 +397,22 @@ int prov_store_read(const struct store *s, enum slot slot, uint32_t offset, uint
 	if (s->damaged) {
 		return PROV_ERR_STORE_IO;
 	}
-	if (s->active < 0 || offset > s->len[slot] || len > s->len[slot] - offset) {
+	if (offset > s->len[slot] || len > s->len[slot] - offset) {
+		return PROV_ERR_TOO_LONG;
+	}
+	if (s->pending[slot] != NULL) {
+		memcpy(buf, s->pending[slot] + offset, len);
+		return PROV_OK;
+	}
+	if (s->active < 0) {
 		return PROV_ERR_TOO_LONG;
 	}
 	return flash_read(s, s->active, data_offset(s, slot) + offset, buf, len);
 }
 
-/* Reads a piece of a slot for the next snapshot: from der, or from the valid snapshot if der is NULL. */
-static int piece_of(const struct store *s, unsigned slot, const uint8_t *der, uint32_t at, uint8_t *piece, uint32_t n)
+static int copy_slot(const struct store *s, const struct store *next, unsigned slot)
 {
-	if (der == NULL) {
-		return flash_read(s, s->active, data_offset(s, slot) + at, piece, n);
-	}
-	memcpy(piece, der + at, n);
-	return PROV_OK;
-}
-
-static int copy_slot(const struct store *s, const struct store *next, unsigned slot, const uint8_t *der)
-{
+	const struct store *from = next->pending[slot] != NULL ? next : s;
 	uint8_t piece[PIECE];
 
 	for (uint32_t at = 0; at < next->len[slot]; at += PIECE) {
@@ -411,7 +420,7 @@ static int copy_slot(const struct store *s, const struct store *next, unsigned s
 		int err;
 
 		memset(piece, 0xff, sizeof piece);
-		err = piece_of(s, slot, der, at, piece, n);
+		err = prov_store_read(from, (enum slot)slot, at, piece, n);
 		if (err == PROV_OK) {
 			err = program(next, next->active, data_offset(next, slot) + at, piece, aligned(n));
 		}
@@ -422,21 +431,18 @@ static int copy_slot(const struct store *s, const struct store *next, unsigned s
 	return PROV_OK;
 }
 
-/* Writes `next` to the other sector and makes it the valid snapshot. `slot` gets der; SLOT_COUNT: no slot does. */
-static int write_snapshot(struct store *s, struct store *next, unsigned slot, const uint8_t *der)
+/* Writes `next`, with its pending objects, to the other sector and makes it the valid snapshot. */
+static int write_snapshot(struct store *s, struct store *next)
 {
 	uint8_t header[HEADER_SIZE], hash[HASH_SIZE];
 	int err;
 
-	if (slot != SLOT_COUNT && prov_store_sealed(s)) {
-		return PROV_ERR_SEALED; /* asked by the caller, too: one fault must not be enough */
-	}
 	next->active = s->active == 0 ? 1 : 0;
 	next->generation = s->generation + 1u;
-	next->layout = &layouts[0];
+	next->layout = layout_for(next);
 	err = s->port->flash_erase(s->port->ctx, (uint32_t)next->active) == PROV_OK ? PROV_OK : PROV_ERR_STORE_IO;
 	for (unsigned i = 0; err == PROV_OK && i < SLOT_COUNT; i++) {
-		err = copy_slot(s, next, i, i == slot ? der : NULL);
+		err = copy_slot(s, next, i);
 	}
 	encode_header(next, header);
 	if (err == PROV_OK) {
@@ -449,9 +455,33 @@ static int write_snapshot(struct store *s, struct store *next, unsigned slot, co
 		err = program(next, next->active, 0, header, sizeof header); /* commit point */
 	}
 	if (err == PROV_OK) {
+		memset(next->pending, 0, sizeof next->pending);
 		*s = *next;
 	}
 	return err;
+}
+
+void prov_store_offer(struct store *next, enum slot slot, const uint8_t *der, size_t len)
+{
+	next->pending[slot] = der;
+	next->len[slot] = (uint32_t)len;
+	for (unsigned later = slot + 1u; slot < SLOT_CERTIFICATE && later < SLOT_COUNT; later++) {
+		next->pending[later] = NULL; /* it was checked against the object that is replaced now */
+		next->len[later] = 0;
+	}
+}
+
+/* A sealed store takes objects only with an update's counter. Callers ask before, too: one fault must not be enough. */
+int prov_store_replace(struct store *s, struct store *next)
+{
+	if (prov_store_sealed(s) && next->counter <= s->counter) {
+		return PROV_ERR_SEALED;
+	}
+	next->layout = layout_for(next);
+	if (data_offset(next, SLOT_COUNT) > s->port->flash.sector_size) {
+		return PROV_ERR_STORE_FULL;
+	}
+	return write_snapshot(s, next);
 }
 
 /* 1: the slot holds exactly these octets; 0: it does not; negative: error. */
@@ -490,15 +520,8 @@ int prov_store_commit(struct store *s, enum slot slot, const uint8_t *der, size_
 	if (len > SLOT_SIZE) {
 		return PROV_ERR_STORE_FULL;
 	}
-	next.layout = &layouts[0];
-	next.len[slot] = (uint32_t)len;
-	for (unsigned later = slot + 1u; slot < SLOT_CERTIFICATE && later < SLOT_COUNT; later++) {
-		next.len[later] = 0; /* it was checked against the object that is replaced now */
-	}
-	if (data_offset(&next, SLOT_COUNT) > s->port->flash.sector_size) {
-		return PROV_ERR_STORE_FULL;
-	}
-	return write_snapshot(s, &next, slot, der);
+	prov_store_offer(&next, slot, der, len);
+	return prov_store_replace(s, &next);
 }
 
 /* 1: the other sector holds a seal, too; 0: it does not; negative: error. */
@@ -521,7 +544,7 @@ int prov_store_seal(struct store *s)
 		struct store next = *s;
 
 		set_seal(&next, true);
-		err = write_snapshot(s, &next, SLOT_COUNT, NULL);
+		err = write_snapshot(s, &next);
 		done = err == PROV_OK ? sealed_twice(s) : err;
 	}
 	return done > 0 ? PROV_OK : done < 0 ? done : PROV_ERR_STORE_IO;

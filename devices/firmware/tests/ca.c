@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "requests.h"
 #include "test.h"
 
 #define ROOT "O=Test,CN=Root"
@@ -101,4 +102,85 @@ struct hierarchy ca_hierarchy(const struct board *b)
 	h.leaf = ca_issue(&l);
 	h.cose = ca_issue(&c);
 	return h;
+}
+
+/* The objects of an update as one map, and the bits of their slots. */
+static uint32_t put_objects(const struct update_plan *plan, struct cbor_writer *w)
+{
+	static const char *const keys[SLOT_COUNT] = { "0", "1", "2", "3" };
+	uint32_t slots = 0, pairs = 0;
+
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
+		slots |= plan->objects[slot] != NULL ? 1u << slot : 0u;
+		pairs += plan->objects[slot] != NULL ? 1u : 0u;
+	}
+	prov_cbor_put_map(w, pairs);
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
+		if (plan->objects[slot] != NULL) {
+			prov_cbor_put_key(w, keys[slot]);
+			prov_cbor_put_bstr(w, plan->objects[slot]->der, plan->objects[slot]->len);
+		}
+	}
+	return slots;
+}
+
+static void put_manifest(const struct update_plan *plan, uint32_t slots, const uint8_t hash[HASH_SIZE], struct cbor_writer *w)
+{
+	const char *type = plan->type != NULL ? plan->type : "hallmark update 1";
+
+	prov_cbor_put_map(w, 5);
+	prov_cbor_put_key(w, "h");
+	prov_cbor_put_bstr(w, hash, HASH_SIZE);
+	prov_cbor_put_key(w, "n");
+	prov_cbor_put_uint(w, plan->counter);
+	prov_cbor_put_key(w, "s");
+	prov_cbor_put_uint(w, slots ^ plan->other_slots);
+	prov_cbor_put_key(w, "t");
+	prov_cbor_put_text(w, type, strlen(type));
+	prov_cbor_put_key(w, "id");
+	prov_cbor_put_bstr(w, plan->board_id, BOARD_ID_SIZE);
+}
+
+struct update ca_update(const struct update_plan *plan)
+{
+	static uint8_t octets[5000];
+	uint8_t manifest[128], hash[HASH_SIZE], signature[MBEDTLS_PK_SIGNATURE_MAX_SIZE];
+	struct cbor_writer d = { octets, sizeof octets, 0, false }, m = { manifest, sizeof manifest, 0, false };
+	mbedtls_pk_context key;
+	struct update u = { .len = 0 };
+	uint32_t slots = put_objects(plan, &d);
+	size_t len, signature_len = 0;
+
+	(void)psa_hash_compute(PSA_ALG_SHA_256, d.buf, d.len, hash, sizeof hash, &len);
+	hash[31] ^= plan->other_hash ? 1u : 0u;
+	put_manifest(plan, slots, hash, &m);
+	(void)psa_hash_compute(PSA_ALG_SHA_256, m.buf, m.len, hash, sizeof hash, &len);
+	mbedtls_pk_init(&key);
+	CHECK(mbedtls_pk_setup_opaque(&key, plan->key) == 0 &&
+		      mbedtls_pk_sign(&key, MBEDTLS_MD_SHA256, hash, len, signature, sizeof signature, &signature_len,
+				      mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE) == 0,
+	      "signing an update");
+	mbedtls_pk_free(&key);
+	struct cbor_writer w = { u.octets, sizeof u.octets, 0, false };
+	prov_cbor_put_map(&w, 3);
+	prov_cbor_put_key(&w, "d");
+	prov_cbor_put_bstr(&w, d.buf, d.len);
+	prov_cbor_put_key(&w, "m");
+	prov_cbor_put_bstr(&w, m.buf, m.len);
+	prov_cbor_put_key(&w, "s");
+	prov_cbor_put_bstr(&w, signature, signature_len);
+	CHECK(!d.overflow && !m.overflow && !w.overflow, "an update that is too large for the test");
+	u.len = w.len;
+	return u;
+}
+
+int board_update(struct board *b, const struct update *u, size_t piece)
+{
+	int err = PROV_OK;
+
+	for (size_t at = 0; err == PROV_OK && (at == 0 || at < u->len); at += piece) {
+		size_t n = u->len - at < piece ? u->len - at : piece;
+		err = ask_update(b, at, u->len, u->octets + at, n, at + n == u->len);
+	}
+	return err;
 }

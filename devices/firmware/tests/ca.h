@@ -38,4 +38,25 @@ struct issue issue_root(psa_key_id_t root);
 struct issue issue_issuing(psa_key_id_t root, psa_key_id_t issuing);
 struct issue issue_leaf(psa_key_id_t issuing, psa_key_id_t board);
 
+/* An update file for a board (PROTOCOL.md section 4, "update"). */
+struct update {
+	uint8_t octets[6000];
+	size_t len;
+};
+
+struct update_plan {
+	psa_key_id_t key;	/* signs */
+	const uint8_t *board_id;
+	const char *type;	/* NULL: the right one */
+	uint32_t counter;
+	const struct certificate *objects[SLOT_COUNT]; /* NULL: the slot stays */
+	uint32_t other_slots;	/* changes the manifest's bits */
+	bool other_hash;
+};
+
+struct update ca_update(const struct update_plan *plan);
+
+/* Sends an update in pieces of at most `piece` octets. */
+int board_update(struct board *b, const struct update *u, size_t piece);
+
 #endif

@@ -9,11 +9,11 @@
 #define FAILURES_SHOWN 10 /* of one test: a law that breaks once breaks a thousand times */
 
 extern const struct test cbor_tests[], certificate_tests[], csr_tests[], identity_tests[], uart_tests[], memory_tests[],
-	mutation_tests[], net_tests[], power_tests[], product_tests[], slot_tests[], smp_tests[], store_tests[], tls_tests[], update_tests[],
+	mutation_tests[], net_tests[], power_tests[], product_tests[], renewal_tests[], slot_tests[], smp_tests[], store_tests[], tls_tests[], update_tests[],
 	vector_tests[];
 
 static const struct test *const suites[] = {
-	store_tests,  power_tests, update_tests, product_tests, slot_tests, certificate_tests, cbor_tests,	  smp_tests,	uart_tests,
+	store_tests,  power_tests, update_tests, product_tests, renewal_tests, slot_tests, certificate_tests, cbor_tests,	  smp_tests,	uart_tests,
 	vector_tests, csr_tests,   tls_tests,  net_tests,  identity_tests,	  mutation_tests, memory_tests,
 };
 

@@ -64,6 +64,21 @@ int ask_write(struct board *b, const struct write_request *r)
 	return board_ask(b, WRITE, true, &w);
 }
 
+int ask_update(struct board *b, size_t offset, size_t total, const uint8_t *data, size_t len, bool commit)
+{
+	struct cbor_writer w = begin(2u + (offset == 0 ? 1u : 0u) + (commit ? 1u : 0u));
+
+	put_number(&w, "o", offset);
+	if (offset == 0) {
+		put_number(&w, "l", total);
+	}
+	put_octets(&w, "d", data, len);
+	if (commit) {
+		put_true(&w, "c");
+	}
+	return board_ask(b, UPDATE, true, &w);
+}
+
 int ask_read(struct board *b, unsigned slot, unsigned offset)
 {
 	struct cbor_writer w = begin(2);

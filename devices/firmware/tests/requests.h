@@ -5,7 +5,7 @@
 
 #include "board.h"
 
-enum command { HELLO, CSR, WRITE, READ, TLS, SEAL, NET };
+enum command { HELLO, CSR, WRITE, READ, TLS, SEAL, NET, RECEIPT, UPDATE };
 
 struct write_request {
 	unsigned slot;
@@ -28,6 +28,9 @@ int ask_tls_close(struct board *b, uint32_t q);
 int ask_net(struct board *b, const char *address, uint32_t port, const char *server_name); /* with the chain */
 int ask_net_again(struct board *b, uint32_t q);
 int ask_net_close(struct board *b, uint32_t q);
+
+/* Sends a piece of an update; `total` is sent with offset 0. */
+int ask_update(struct board *b, size_t offset, size_t total, const uint8_t *data, size_t len, bool commit);
 
 /* Sends a request with this body. */
 int ask_raw(struct board *b, uint8_t command, const void *body, size_t len);

@@ -5,7 +5,7 @@
 TEST_OUT := build/tests
 TEST_SRC := $(wildcard tests/*.c)
 TEST_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
-TEST_CFLAGS := -O1 -g -std=c11 -fno-omit-frame-pointer -MMD -MP $(TEST_SANITIZE) -Itests -DPROV_RAW_KEY \
+TEST_CFLAGS := -O1 -g -std=c11 -fno-omit-frame-pointer -MMD -MP $(TEST_SANITIZE) -Itests -DPROV_RAW_KEY $(WITH_UPDATE) \
 	$(subst prov_mbedtls_config.h,test_mbedtls_config.h,$(CORE_CFLAGS)) \
 	-DVECTORS='"../smp/testdata"' -DIDENTITIES='"../testdata/identity.txt"'
 TEST_CHOICES := $(foreach smp,own foreign,$(foreach both,0-0 0-1 1-0 1-1,$(TEST_OUT)/choices/$(smp)-$(both))) \
@@ -20,16 +20,16 @@ test: $(TEST_OUT)/prov-tests $(TEST_OUT)/zephyr-transport $(TEST_CHOICES)
 
 # The core with each choice that a port has, for a 32-bit machine: no warning, and PROV_SIZE is enough. A system with its own SMP server
 # (foreign) also has its own mbedTLS, so here with everything that mbedTLS has, and Zephyr's (zephyr) has no X.509 of its own without TLS.
-# ...-1-0: PROV_PROVISIONING 1, PROV_HANDSHAKE 0.
+# ...-1-0: PROV_PROVISIONING 1, PROV_HANDSHAKE 0. Each is compiled without and with PROV_UPDATE.
 CHOICE_CFLAGS_own :=
 CHOICE_CFLAGS_foreign := -DPROV_FOREIGN_SMP -DMBEDTLS_USE_PSA_CRYPTO -UMBEDTLS_CONFIG_FILE -UMBEDTLS_PSA_CRYPTO_CONFIG_FILE
 CHOICE_CFLAGS_zephyr := -DPROV_FOREIGN_SMP -UMBEDTLS_CONFIG_FILE -DMBEDTLS_CONFIG_FILE='"no_tls_config.h"' -Itests/zephyr -Iport/zephyr/include
 
 $(TEST_CHOICES): $(CORE_SRC) $(wildcard core/*.h include/prov/*.h port/zephyr/include/* tests/zephyr/*) tests/tests.mk
 	@mkdir -p $(@D)
-	$(QEMU_CC) -mcpu=cortex-m3 -mthumb -std=c11 -fsyntax-only -Werror $(CFLAGS_WARN) $(CORE_CFLAGS) $(CHOICE_CFLAGS_$(word 1,$(CHOICE))) \
-		-DPROV_PROVISIONING=$(word 2,$(CHOICE)) -DPROV_HANDSHAKE=$(word 3,$(CHOICE)) \
-		$(filter-out $(if $(filter own,$(CHOICE)),,core/frame.c core/smp.c),$(CORE_SRC))
+	for update in 0 1; do $(QEMU_CC) -mcpu=cortex-m3 -mthumb -std=c11 -fsyntax-only -Werror $(CFLAGS_WARN) $(CORE_CFLAGS) $(CHOICE_CFLAGS_$(word 1,$(CHOICE))) \
+		-DPROV_PROVISIONING=$(word 2,$(CHOICE)) -DPROV_HANDSHAKE=$(word 3,$(CHOICE)) -DPROV_UPDATE=$$update \
+		$(filter-out $(if $(filter own,$(CHOICE)),,core/frame.c core/smp.c),$(CORE_SRC)) || exit 1; done
 	@touch $@
 $(TEST_CHOICES): CHOICE = $(subst -, ,$(@F))
 
@@ -64,7 +64,7 @@ $(TEST_OUT)/mbedtls/%.o: $(MBEDTLS_DIR)/library/%.c core/prov_mbedtls_config.h c
 # make fuzz FUZZTIME=3s: each law for that long, as many at once as there are cores. Only the core counts its edges.
 FUZZTIME ?= 3s
 FUZZ_OUT := build/fuzz
-FUZZ_LAWS := lines messages open sealed certificates records flash
+FUZZ_LAWS := lines messages open sealed certificates records flash updates
 FUZZ_CFLAGS := $(TEST_CFLAGS) -Itests/fuzz -DFUZZ_FOUND='"$(FUZZ_OUT)"'
 FUZZ_OBJ := $(patsubst tests/fuzz/%.c,$(FUZZ_OUT)/fuzz/%.o,$(wildcard tests/fuzz/*.c)) $(CORE_SRC:core/%.c=$(FUZZ_OUT)/core/%.o) \
 	$(patsubst %,$(TEST_OUT)/tests/%.o,board ca frames requests vectors) $(MBEDTLS_NAMES:%=$(TEST_OUT)/mbedtls/%.o) $(TEST_OUT)/mbedtls/x509write_crt.o

@@ -11,7 +11,6 @@ import (
 	"regexp"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -56,6 +55,7 @@ type plant struct {
 	ended    chan reason.Exit
 	out      lockedBuffer
 	said     map[string]string // by the newest batch of each station
+	links    map[string]*link  // of each station
 }
 
 type lockedBuffer struct {
@@ -81,7 +81,7 @@ func newPlant(t *testing.T, names ...string) *plant {
 	t.Helper()
 	fixtures.SoftHSM(t)
 	migrate := func(database string) error { _, err := hub.Migrate(t.Context(), database, "hub_serve"); return err }
-	p := &plant{t: t, dir: t.TempDir(), db: postgres.New(t, migrate), firmware: filepath.Dir(filepath.Dir(fixtures.Firmware(t, "../../..", emulated.Posix, ""))), said: map[string]string{}}
+	p := &plant{t: t, dir: t.TempDir(), db: postgres.New(t, migrate), firmware: filepath.Dir(filepath.Dir(fixtures.Firmware(t, "../../..", emulated.Posix, ""))), said: map[string]string{}, links: map[string]*link{}}
 	if err := buildOnce(); err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,8 @@ func (p *plant) makes(name string, stations *strings.Builder) (root string) {
 	log := strings.TrimSpace(string(fixtures.Must(os.ReadFile(p.in(name, "pki/audit.vkey")))(p.t)))
 	fmt.Fprintf(stations, "  - {name: %s, log: %q, tls_key_sha256: %s}\n", name, log, key[1])
 	made := string(fixtures.Must(os.ReadFile(p.in(name, "station.yaml")))(p.t))
-	p.write(name+"/station.yaml", made+fmt.Sprintf("\nhub: {url: \"https://%s\", ca: %s}\norders: {owners: [%s]}\n", p.address, p.in("tls.pem"), p.in("order.pub")))
+	p.links[name] = newLink(p.t, p.address)
+	p.write(name+"/station.yaml", made+fmt.Sprintf("\nhub: {url: \"https://%s\", ca: %s}\norders: {owners: [%s]}\n", p.links[name].listener.Addr(), p.in("tls.pem"), p.in("order.pub")))
 	return string(fixtures.Must(os.ReadFile(p.in(name, "pki/root.pem")))(p.t))
 }
 
@@ -210,60 +211,6 @@ func (p *plant) is(query, want string) {
 		}
 	}
 	p.t.Errorf("%s\ngives %q, want %q", query, got, want)
-}
-
-func TestAPlantWorksOffOneOrderThroughKillsAndOutages(t *testing.T) {
-	names := []string{"bench-1", "bench-2", "bench-3"}
-	p := newPlant(t, names...)
-	p.begins()
-	p.hub("order-open", "WO-1", "--product", "linaro", "--quota", "20", "--until", "2099-01-01", "--profile", profileSHA256, "--lease", "5", "--operator", "lena", "--reason", "lot 7")
-	for n := 0; p.db.Query(`SELECT count(*) FROM station_order`) != "3" && n < 20; n++ { // each station opens its lease, usually in its first start
-		for _, name := range names {
-			p.batch(name, "--boards", "posix:1", "--count", "1")
-		}
-	}
-	p.is(`SELECT count(*), sum(share) FROM lease`, "3|15")
-	for round := range 9 {
-		name := names[round%3]
-		switch round {
-		case 1: // a station without a hub works off its lease
-			p.ends()
-		case 3:
-			p.begins()
-		case 5: // the database is killed, and is back after the batch
-			p.db.Kill()
-		}
-		if round == 7 { // a station is killed in the middle of a batch
-			cmd := exec.CommandContext(t.Context(), p.station, "batch", "--dir", p.in(name), "--firmware", p.firmware, "--progress", "none", "--boards", "posix:1", "--count", "500", "--order", "WO-1")
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			time.Sleep(300 * time.Millisecond) // anywhere in it will do
-			_ = cmd.Process.Signal(syscall.SIGKILL)
-			_ = cmd.Wait() // it was killed
-			continue
-		}
-		p.batch(name, "--boards", "posix:2", "--count", "4", "--order", "WO-1")
-		if round == 5 {
-			p.db.Open()
-		}
-		if given := p.certified(names); given > 20 {
-			t.Errorf("%d boards after round %d", given, round)
-		}
-	}
-	for range 2 {
-		for _, name := range names {
-			p.batch(name, "--boards", "posix:1", "--count", "8", "--order", "WO-1")
-		}
-	}
-	if given := p.certified(names); given != 20 {
-		t.Errorf("the stations have certified %d boards, want 20\n%s%s", given, p.hub("orders"), p.said)
-	}
-	p.tellAll(names)
-	p.is(`SELECT sum(counted) FROM station_order`, "20")
-	p.is(`SELECT count(*) FROM finding`, "0")
-	p.is(`SELECT count(*) FROM station_state WHERE size <> next`, "0")
-	p.is(`SELECT count(*) FROM certificate_der d JOIN certificate c USING (serial) WHERE c.work_order = 'WO-1'`, p.db.Query(`SELECT count(*) FROM certificate_event e JOIN certificate c USING (serial) WHERE c.work_order = 'WO-1' AND status = 'issued'`))
 }
 
 // tellAll starts each station until the hub has its whole log. A station that ends does not wait long for a hub, and its next start sends the rest.

@@ -21,6 +21,7 @@ import (
 	"hallmark/station/profile"
 	"hallmark/station/reason"
 	"hallmark/station/registry"
+	"hallmark/station/renewal"
 	"hallmark/station/report"
 	"hallmark/station/status"
 	"hallmark/station/witness/serve"
@@ -93,7 +94,7 @@ func (c *command) root() *cobra.Command {
 	root.AddCommand((&manage.Commands{Dir: &c.dir, Stdin: c.stdin, Stdout: c.out, Reader: c.auditor()}).All()...)
 	serving := &status.Commands{Dir: &c.dir, Stdout: c.stdout, Stderr: c.stderr}
 	root.AddCommand((&serve.Commands{Dir: &c.dir, Stdout: c.stdout, Stderr: c.stderr}).Command(), serving.Command(), serving.Verifier())
-	root.AddCommand((&profile.Commands{Dir: &c.dir, Stdout: c.out}).Command(), (&config.Commands{Dir: &c.dir, Stdout: c.out}).Command(), (&card.Commands{Dir: &c.dir, Stdout: c.out}).Command())
+	root.AddCommand((&profile.Commands{Dir: &c.dir, Stdout: c.out}).Command(), (&config.Commands{Dir: &c.dir, Stdout: c.out}).Command(), (&card.Commands{Dir: &c.dir, Stdout: c.out}).Command(), (&renewal.Commands{Dir: &c.dir, Stdout: c.out}).Command())
 	root.AddCommand(manual.Commands(c.stdout, station.ThisBuild().Version)...)
 	markUsage(root)
 	return root

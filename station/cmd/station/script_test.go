@@ -246,7 +246,7 @@ func waitForLine(ctx context.Context, ts *testscript.TestScript, path string) {
 }
 
 // recordKeys are all keys of a JSON line.
-var recordKeys = []string{"bay", "board_id", "certificate_sha256", "ending", "finished", "firmware", "flash", "hardware_id", "image_sha256", "lock", "lock_key", "lock_recipe_sha256", "message", "operator", "order", "outcome",
+var recordKeys = []string{"bay", "board_id", "certificate_sha256", "ending", "finished", "firmware", "flash", "hardware_id", "hsm_exceptions", "image_sha256", "lock", "lock_key", "lock_recipe_sha256", "message", "operator", "order", "outcome",
 	"probe", "purpose", "reason", "run", "serial_number", "started", "station", "steps", "target", "wire_rx", "wire_tx"}
 
 // records FILE COUNT ENDING: checks that FILE holds COUNT JSON lines with exactly the keys

@@ -51,6 +51,14 @@
 #endif
 
 /*
+ * 1: the command update, which replaces anchor, chain and certificates with what the key of the trust anchor has signed for this board,
+ * also on a sealed one. A board in the field needs it; in the factory write does the same, so a provisioning image has it only by choice.
+ */
+#ifndef PROV_UPDATE
+#define PROV_UPDATE (!PROV_PROVISIONING)
+#endif
+
+/*
  * Size in octets of a struct prov, aligned to 8; core/prov.c checks it at compile
  * time. The TLS client has two buffers, which a transfer shares, and mbedTLS's contexts; the
  * SMP server has a buffer and a line. A system with its own SMP server (PROV_FOREIGN_SMP)
@@ -64,7 +72,8 @@
 #define PROV_SMP_SIZE (PROV_BUF_SIZE + 192u)
 #define PROV_TLS_SIZE (2u * PROV_BUF_SIZE + 384u * sizeof(void *))
 #endif
-#define PROV_SIZE (PROV_SMP_SIZE + (PROV_PROVISIONING ? (PROV_HANDSHAKE ? 64u : 1088u) : 0u) + (PROV_HANDSHAKE ? PROV_TLS_SIZE : 0u) + 64u * sizeof(void *))
+#define PROV_TRANSFER_SIZE (64u + (PROV_HANDSHAKE ? 0u : PROV_UPDATE ? 2u * PROV_BUF_SIZE : PROV_PROVISIONING ? 1024u : 0u))
+#define PROV_SIZE (PROV_SMP_SIZE + PROV_TRANSFER_SIZE + (PROV_HANDSHAKE ? PROV_TLS_SIZE : 0u) + 64u * sizeof(void *))
 
 struct prov; /* opaque */
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Builds build/qemu/<machine>.elf and the product's <machine>-product.elf. devices/firmware/Makefile
+# Builds build/qemu/<machine>.elf, the product's <machine>-product.elf, and <machine>-update.elf, which provisions and has update. devices/firmware/Makefile
 # includes this file and sets CORE_SRC, MBEDTLS_SRC (C files) and CORE_CFLAGS (includes,
 # definitions, warnings). Core and mbedTLS are compiled once for each CPU, the port once
 # for each machine.
@@ -8,8 +8,8 @@ QEMU_CC ?= arm-none-eabi-gcc
 QEMU_DIR := port/qemu
 QEMU_OUT := build/qemu
 QEMU_MACHINES := mps2-an385 mps2-an521
-QEMU_VARIANTS := provisioning product # each has its own folder for objects
-QEMU_IMAGES := $(QEMU_MACHINES:%=$(QEMU_OUT)/%.elf) $(QEMU_MACHINES:%=$(QEMU_OUT)/%-product.elf)
+QEMU_VARIANTS := provisioning product update # each has its own folder for objects
+QEMU_IMAGES := $(QEMU_MACHINES:%=$(QEMU_OUT)/%.elf) $(QEMU_MACHINES:%=$(QEMU_OUT)/%-product.elf) $(QEMU_MACHINES:%=$(QEMU_OUT)/%-update.elf)
 QEMU_PORT_SRC := $(wildcard $(QEMU_DIR)/*.c)
 QEMU_WARNINGS := -Wall -Wextra -Wshadow -Wconversion
 
@@ -24,6 +24,7 @@ QEMU_CFLAGS := -O2 -g -std=c99 -mthumb -mfloat-abi=soft -ffunction-sections -fda
 QEMU_LDFLAGS := -nostartfiles -Wl,--gc-sections -Wl,--fatal-warnings -L$(QEMU_DIR)
 
 QEMU_FLAGS_product := $(PRODUCT)
+QEMU_FLAGS_update := $(WITH_UPDATE)
 
 # $(1) CPU, $(2) folder for the object, $(3) source, $(4) further flags
 define qemu-compile
@@ -56,6 +57,7 @@ endef
 $(foreach cpu,$(sort $(foreach machine,$(QEMU_MACHINES),$(QEMU_CPU_$(machine)))),$(eval $(call qemu-cpu,$(cpu))))
 $(foreach machine,$(QEMU_MACHINES),$(eval $(call qemu-machine,$(machine),provisioning,$(machine))))
 $(foreach machine,$(QEMU_MACHINES),$(eval $(call qemu-machine,$(machine),product,$(machine)-product)))
+$(foreach machine,$(QEMU_MACHINES),$(eval $(call qemu-machine,$(machine),update,$(machine)-update)))
 
 .PHONY: qemu
 qemu: $(QEMU_IMAGES)

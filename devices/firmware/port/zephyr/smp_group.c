@@ -128,6 +128,7 @@ static int handle(struct smp_streamer *ctxt)
 static const struct mgmt_handler handlers[] = {
 	{ handle, handle }, { handle, handle }, { handle, handle }, { handle, handle },
 	{ handle, handle }, { handle, handle }, { handle, handle }, { handle, handle },
+	{ handle, handle },
 };
 
 static struct mgmt_group group = {

@@ -137,11 +137,56 @@ static void run_sequence(const uint8_t *input, size_t len)
 		size_t n = (size_t)(input[1] << 8 | input[2]), written = 0;
 		n = n < len - 3u ? n : len - 3u;
 		int err = prov_group_handle(&board.prov, input[0] & 0x0fu, (input[0] & 0x80u) != 0, input + 3, n, out, sizeof out, &written);
-		CHECK(err == PROV_UNKNOWN_COMMAND || (err <= 0 && err >= PROV_ERR_TLS_BUSY), "answer %d", err);
+		CHECK(err == PROV_UNKNOWN_COMMAND || (err <= 0 && err >= PROV_ERR_UPDATE_OLD), "answer %d", err);
 		CHECK(err != PROV_OK || (written > 0 && written <= sizeof out && out[0] >> 5 == 5), "no map");
 		input += 3u + n;
 		len -= 3u + n;
 	}
+}
+
+/* An update as one request of a sequence, and then the same file again in two. */
+static void seed_update(const struct update *u)
+{
+	static uint8_t sequence[INPUT_MAX];
+	uint8_t *at = sequence;
+	size_t half = u->len / 2u;
+	const struct {
+		size_t from, len;
+		bool last;
+	} pieces[] = { { 0, u->len, true }, { 0, half, false }, { half, u->len - half, true } };
+
+	for (unsigned i = 0; i < 3; i++) {
+		struct cbor_writer w = { at + 3, (size_t)(sequence + sizeof sequence - at) - 3u, 0, false };
+		prov_cbor_put_map(&w, 2u + (pieces[i].from == 0 ? 1u : 0u) + (pieces[i].last ? 1u : 0u));
+		prov_cbor_put_key(&w, "o");
+		prov_cbor_put_uint(&w, (uint32_t)pieces[i].from);
+		if (pieces[i].from == 0) {
+			prov_cbor_put_key(&w, "l");
+			prov_cbor_put_uint(&w, (uint32_t)u->len);
+		}
+		prov_cbor_put_key(&w, "d");
+		prov_cbor_put_bstr(&w, u->octets + pieces[i].from, pieces[i].len);
+		if (pieces[i].last) {
+			prov_cbor_put_key(&w, "c");
+			prov_cbor_put_bool(&w, true);
+		}
+		if (w.overflow) {
+			break;
+		}
+		at[0] = 0x80u | UPDATE;
+		at[1] = (uint8_t)(w.len >> 8);
+		at[2] = (uint8_t)w.len;
+		at += 3u + w.len;
+	}
+	fuzz_seed(sequence, (size_t)(at - sequence));
+}
+
+/* An update of the certificate, by the key of the anchor. */
+static struct update update_for(const uint8_t *board_id)
+{
+	struct update_plan plan = { .key = ca.root_key, .board_id = board_id, .counter = 5, .objects = { NULL, NULL, &ca.leaf, &ca.cose } };
+
+	return ca_update(&plan);
 }
 
 /* 3. Any requests in any order: each is answered or refused by name, and the store stays whole. */
@@ -149,6 +194,8 @@ static void start_open(void)
 {
 	enrol();
 	remember();
+	struct update u = update_for(board.prov.identity.board_id);
+	seed_update(&u);
 	(void)vectors_each("request-", seed_sequence);
 }
 
@@ -165,6 +212,9 @@ static void start_sealed(void)
 	enrol();
 	CHECK(ask_seal(&board) == PROV_OK, "sealing");
 	remember();
+	static const uint8_t other_board[BOARD_ID_SIZE] = { 1 };
+	struct update u = update_for(other_board);
+	seed_update(&u);
 	(void)vectors_each("request-", seed_sequence);
 }
 
@@ -177,7 +227,12 @@ static void check_sealed(const uint8_t *input, size_t len)
 	still_whole();
 }
 
-/* 5. A slot below the anchor takes no certificate but those of the CA. The first octet is the slot. */
+static bool is_same(const uint8_t *der, size_t len, const struct certificate *c)
+{
+	return len == c->len && memcmp(der, c->der, len) == 0;
+}
+
+/* 5. A slot below the anchor takes no certificate but those of the CA; a root has signed itself, so it is a chain, too. The first octet is the slot. */
 static void seed_certificate(unsigned slot, const struct certificate *c)
 {
 	uint8_t input[CERTIFICATE_MAX + 1u];
@@ -208,7 +263,8 @@ static void check_certificates(const uint8_t *input, size_t len)
 	unsigned slot = input[0] % SLOT_COUNT;
 	int err = board_write(&board, slot, input + 1, len - 1u, SLOT_SIZE);
 	CHECK(err <= PROV_OK && err != PROV_ERR_INTERNAL && err != PROV_ERR_STORE_IO, "answer %d", err);
-	CHECK(err != PROV_OK || slot == SLOT_ANCHOR || (len - 1u == own[slot]->len && memcmp(input + 1, own[slot]->der, len - 1u) == 0),
+	CHECK(err != PROV_OK || slot == SLOT_ANCHOR || is_same(input + 1, len - 1u, own[slot]) ||
+		      (slot == SLOT_CHAIN && is_same(input + 1, len - 1u, &ca.root)),
 	      "slot %u took a changed certificate", slot);
 	still_whole();
 }
@@ -288,6 +344,39 @@ static void check_flash(const uint8_t *input, size_t len)
 	}
 }
 
+/* 8. A sealed board takes no file but the one that its anchor has signed. The first octet is the size of the pieces. */
+static struct update signed_update;
+
+static void start_updates(void)
+{
+	uint8_t input[sizeof signed_update.octets + 1u] = { 100 };
+
+	enrol();
+	CHECK(ask_seal(&board) == PROV_OK, "sealing");
+	remember();
+	signed_update = update_for(board.prov.identity.board_id);
+	memcpy(input + 1, signed_update.octets, signed_update.len);
+	fuzz_seed(input, signed_update.len + 1u);
+}
+
+static void check_updates(const uint8_t *input, size_t len)
+{
+	static struct update u;
+
+	if (len == 0 || len - 1u > sizeof u.octets) {
+		return;
+	}
+	restore();
+	u.len = len - 1u;
+	memcpy(u.octets, input + 1, u.len);
+	int err = board_update(&board, &u, 1u + 8u * (size_t)input[0]);
+	CHECK(err <= PROV_OK && err != PROV_ERR_INTERNAL && err != PROV_ERR_STORE_IO, "answer %d", err);
+	CHECK(err != PROV_OK || (u.len == signed_update.len && memcmp(u.octets, signed_update.octets, u.len) == 0), "a changed file was taken");
+	CHECK(err == PROV_OK || memcmp(board.flash, flash, sizeof flash) == 0, "a refused file changed the flash");
+	CHECK(prov_store_sealed(&board.prov.store), "the seal is gone");
+	still_whole();
+}
+
 const struct law laws[] = {
 	{ "lines", start_lines, check_lines },
 	{ "messages", start_messages, check_messages },
@@ -296,5 +385,6 @@ const struct law laws[] = {
 	{ "certificates", start_certificates, check_certificates },
 	{ "records", start_records, check_records },
 	{ "flash", start_flash, check_flash },
+	{ "updates", start_updates, check_updates },
 	{ 0 },
 };
