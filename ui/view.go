@@ -305,7 +305,11 @@ func (m Model) drawHelp(c *canvas) {
 		c.put(left, row, 7, keycap, a.key.show)
 		c.put(left+7, row, part-8, s, text)
 	}
-	c.put(x+2, y+h-2, w-4, strong, m.t("help.close", m.bayKey(0), m.bayKey(len(m.bays)-1), m.keys.Go.show))
+	closes := m.t("help.close.page", m.keys.Go.show)
+	if m.screen == screenDashboard { // elsewhere no digit chooses a bay
+		closes = m.t("help.close", m.bayKey(0), m.bayKey(len(m.bays)-1), m.keys.Go.show)
+	}
+	c.put(x+2, y+h-2, w-4, strong, closes)
 }
 
 // local gives a time in the time zone of the screen. Times on record are in UTC.
