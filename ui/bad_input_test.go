@@ -12,6 +12,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"hallmark/station"
+	"hallmark/ui/catalogue"
 )
 
 func TestHSMAwayPausesAndComesBack(t *testing.T) {
@@ -244,6 +245,32 @@ func TestAWitnessThatIsAwayIsInTheHeader(t *testing.T) {
 		for _, key := range []string{"h", "esc", "n", "esc", "l"} {
 			d.key(key)
 			d.shows(want)
+		}
+	}
+}
+
+// On a terminal that is too small nobody sees what the go key would do. A question is shown at any size, so it can be answered.
+func TestOnATooSmallTerminalTheGoKeyDoesOnlyWhatItShows(t *testing.T) {
+	for _, language := range catalogue.Languages() {
+		d := drive(t, 4, 40, 10, language)
+		d.key("go")
+		if d.key("w"); d.dialog == nil {
+			t.Fatal("no question about rework")
+		}
+		d.key("1")
+		d.key("go")
+		if asked := d.station.said(); asked != "" {
+			t.Errorf("%s: the go key did %q unseen", language, asked)
+		}
+		d.key("esc")
+		d.key("go")
+		d.shows(d.Model.t("small.go", d.keys.Go.show)[:20])
+		d.key("O")
+		d.shows(d.dialog.title)
+		d.shows(d.keys.Go.show + " " + d.keys.Go.does)
+		d.key("go")
+		if asked := d.station.said(); !strings.HasPrefix(asked, "sign out") {
+			t.Errorf("%s: the question was answered with %q", language, asked)
 		}
 	}
 }

@@ -127,13 +127,12 @@ func (m Model) idleText(b *bay) string {
 
 // idleNext is the next action for a bay that has had no board. A badge, the HSM and a work order come before the first board.
 func (m Model) idleNext(i int) string {
-	o := m.facts.Order
-	switch {
+	switch o := m.facts.Order; {
 	case m.operator.ID == "":
 		return m.t("next.badge")
 	case m.hsmAway():
 		return m.t("next.wait")
-	case o.Closed != "" || o.Quota > 0 && o.Count >= o.Quota:
+	case m.orderDone():
 		return m.t("next.order")
 	case o.ID == "" && operate.MissingRole(operate.ActWithoutOrder, m.operator.Role) != "":
 		return m.t("next.firstorder")

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"hallmark/configs"
+	"hallmark/station"
 	"hallmark/station/operate"
 	"hallmark/ui/catalogue"
 )
@@ -98,5 +99,38 @@ func TestAPanelShowsWhatIsTyped(t *testing.T) {
 		d.Model, _ = opens(fieldOpenOrder)(d.Model)
 		d.enters("WO-261130-LINE-NORTH-WORK-4799 12000")
 		d.shows("WO-261130-LINE-NORTH-WORK-4799 12000_")
+	}
+}
+
+func TestTheHeaderSaysThatJSONLinesAreLost(t *testing.T) {
+	for _, language := range catalogue.Languages() {
+		d := drive(t, 4, 80, 24, language)
+		d.facts.ReportBad = "writing to runs.jsonl: no space left on device"
+		d.send(factsMsg{facts: d.facts})
+		d.shows(d.Model.t("header.reportbad"))
+	}
+}
+
+// The tile of the last board of a work order asks for the next order, and not for a board that would be refused.
+func TestTheLastPassOfAWorkOrderAsksForTheNextOrder(t *testing.T) {
+	for _, language := range catalogue.Languages() {
+		d := drive(t, 1, minWidth, minHeight, language)
+		d.facts.Order = Order{ID: "WO-1", Quota: 1, Count: 1}
+		d.send(factsMsg{facts: d.facts})
+		d.send(EventMsg{ended(1, "1", station.Pass, "")})
+		d.shows(d.Model.t("next.last"))
+	}
+}
+
+func TestHelpNamesBaysOnlyOnTheBench(t *testing.T) {
+	d := drive(t, 4, 120, 40, "en")
+	d.key("?")
+	d.shows("1 to 4: a bay")
+	d.key("?")
+	d.key("h")
+	d.key("?")
+	d.shows("Any key closes this")
+	if strings.Contains(d.View(), "a bay.") {
+		t.Errorf("no digit chooses a bay in the history:\n%s", d.View())
 	}
 }

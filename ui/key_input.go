@@ -88,6 +88,12 @@ func (m Model) takeKey(msg tea.KeyPressMsg, at time.Time) (Model, tea.Cmd) {
 			return m, nil
 		}
 	}
+	if m.keys.Go.matches(msg) && m.tooSmall() {
+		if _, asks := m.smallLines(); !asks { // nobody sees what it would do
+			m.held = m.held.drop()
+			return m.refuse(m.t("small.go", m.keys.Go.show)), nil
+		}
+	}
 	if m.dialog == nil && m.field != nil && m.field.purpose == fieldPIN {
 		return m.pinKey(msg)
 	}

@@ -15,7 +15,7 @@ func (r rect) holds(x, y int) bool { return x >= r.x && x < r.x+r.w && y >= r.y 
 
 // covered reports whether something lies over the screen, so that a click would choose what nobody sees.
 func (m Model) covered() bool {
-	return m.dialog != nil || m.field != nil || m.helpShown || m.locked || m.w < minWidth || m.h < minHeight
+	return m.dialog != nil || m.field != nil || m.helpShown || m.locked || m.tooSmall()
 }
 
 // clicked chooses the bay or the row at a place.

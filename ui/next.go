@@ -14,7 +14,16 @@ func (m Model) nextOf(run *station.Run, board string) string {
 	return m.nextAction(max(0, i), run.Ending, run.Reason)
 }
 
+// orderDone reports whether the work order takes no further board.
+func (m Model) orderDone() bool {
+	o := m.facts.Order
+	return o.Closed != "" || o.Quota > 0 && o.Count >= o.Quota
+}
+
 // nextAction returns the next action of the operator after a Run.
 func (m Model) nextAction(bay int, ending station.Ending, word string) string {
+	if ending == station.Pass && m.orderDone() {
+		return m.t("next.last")
+	}
 	return m.t(reason.ScreenKey(ending, word), m.startKeys(bay))
 }

@@ -133,6 +133,25 @@ func (p *Plain) Opened(facts Facts) {
 	}
 }
 
+// SignedIn says who has signed in.
+func (p *Plain) SignedIn(name string) { p.did("said.signedin", name) }
+
+// Ordered says for which work order the next Runs are.
+func (p *Plain) Ordered(id string) { p.did("said.order", id) }
+
+// Stopping says that the Run of a bay is being stopped.
+func (p *Plain) Stopping(bay string) { p.did("said.stop", bay) }
+
+// Released says that a bay may work again.
+func (p *Plain) Released(bay string) { p.did("said.acknowledge", bay) }
+
+// did says what a line did.
+func (p *Plain) did(key, name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.write(p.m.t(key, p.m.clean(name)))
+}
+
 // LabelRead says that the label of the board that passed in a bay was right, and what to do now.
 func (p *Plain) LabelRead(bay, board string) {
 	p.mu.Lock()

@@ -41,7 +41,7 @@ func (m *Model) canvas(spare *canvas) (c *canvas) {
 		}
 	}()
 	c.blank()
-	if m.w < minWidth || m.h < minHeight {
+	if m.tooSmall() {
 		m.drawTooSmall(c)
 	} else {
 		m.draw(c)
@@ -49,10 +49,31 @@ func (m *Model) canvas(spare *canvas) (c *canvas) {
 	return c
 }
 
-// drawTooSmall says that the terminal is too small, and how many Runs there are.
+func (m Model) tooSmall() bool { return m.w < minWidth || m.h < minHeight }
+
+// drawTooSmall says that the terminal is too small, how many Runs there are, and which question is open.
 func (m Model) drawTooSmall(c *canvas) {
-	lines := wrap(m.t("small.text", m.w, m.h, minWidth, minHeight), m.w, m.h, m.theme.shapes.ellipsis)
-	m.drawLines(c, strong, append(lines, wrap(m.t("small.runs", m.busy()), m.w, 2, m.theme.shapes.ellipsis)...))
+	lines, _ := m.smallLines()
+	m.drawLines(c, strong, lines)
+}
+
+// smallLines are the lines of a terminal that is too small. They report whether the go key does what they show: nobody can answer a
+// question that is not on the screen as a whole.
+func (m Model) smallLines() (lines []string, asks bool) {
+	texts := []string{m.t("small.text", m.w, m.h, minWidth, minHeight)}
+	d := m.dialog
+	if d == nil {
+		texts = append(texts, m.t("small.runs", m.busy()))
+	} else if len(d.choices) == 0 {
+		texts = append(texts, d.title, d.text, m.keys.Go.show+" "+m.keys.Go.does+m.theme.shapes.dot+m.keys.Cancel.show+" "+m.keys.Cancel.does)
+	}
+	if m.notice.bad {
+		texts = append(texts, "! "+m.notice.text)
+	}
+	for _, text := range texts {
+		lines = append(lines, wrap(text, m.w, 0, "")...)
+	}
+	return lines, d != nil && len(d.choices) == 0 && len(lines) <= m.h
 }
 
 func (m Model) drawLines(c *canvas, s style, lines []string) {
@@ -193,6 +214,7 @@ func (m Model) drawWrong(c *canvas, x int) int {
 	add(m.factsBad == "" && m.facts.AuditBad != "", barAlarm, "header.auditbad")
 	add(m.facts.HSM.State == HSMSoftware, barWarn, "header.software")
 	add(m.facts.Unwitnessed != "", barWarn, "header.unwitnessed")
+	add(m.facts.ReportBad != "", barWarn, "header.reportbad")
 	return x
 }
 
@@ -283,7 +305,11 @@ func (m Model) drawHelp(c *canvas) {
 		c.put(left, row, 7, keycap, a.key.show)
 		c.put(left+7, row, part-8, s, text)
 	}
-	c.put(x+2, y+h-2, w-4, strong, m.t("help.close", m.bayKey(0), m.bayKey(len(m.bays)-1), m.keys.Go.show))
+	closes := m.t("help.close.page", m.keys.Go.show)
+	if m.screen == screenDashboard { // elsewhere no digit chooses a bay
+		closes = m.t("help.close", m.bayKey(0), m.bayKey(len(m.bays)-1), m.keys.Go.show)
+	}
+	c.put(x+2, y+h-2, w-4, strong, closes)
 }
 
 // local gives a time in the time zone of the screen. Times on record are in UTC.

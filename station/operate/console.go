@@ -16,15 +16,24 @@ import (
 type Console struct {
 	Controller *Controller
 	Operators  Operators
-	Who        Operator                // the operator who is signed in, may be zero
-	Labels     *label.Reader           // reads scans
-	LabelRead  func(bay, board string) // says that the label of the board that passed in a bay was right
+	Who        Operator      // the operator who is signed in, may be zero
+	Labels     *label.Reader // reads scans
+	Tells      Teller        // says what a line did; nil: nobody
 	// Ask says what the go key will do, with a word of the commands and the number of the bay, if the command has one. nil: a program
 	// types, and each command is done at once. At a terminal a scanner may have typed the line, so only a label acts by itself.
 	Ask func(word, number string)
 
 	asked  func(ctx context.Context) error // what the go key does, or nil
 	chosen string                          // the bay for the next label of a board
+}
+
+// A Teller says what a line did, where no event of a Run says it.
+type Teller interface {
+	SignedIn(name string)
+	Ordered(id string)           // the next Runs are for this work order
+	Stopping(bay string)         // somebody asked for the end of its Run
+	Released(bay string)         // it may work again
+	LabelRead(bay, board string) // the label of the board that passed in a bay was right
 }
 
 // The words of the commands. A bay's number alone is the command WordStart.
@@ -87,10 +96,11 @@ func (c *Console) Do(ctx context.Context, text string) error {
 }
 
 // signedIn does a line of an operator who is signed in.
-func (c *Console) signedIn(ctx context.Context, text string, found label.Label) (err error) {
+func (c *Console) signedIn(ctx context.Context, text string, found label.Label) error {
 	switch found.Kind {
 	case label.Order:
-		_, err = c.Controller.Switch(ctx, found.Text, c.Who.ID)
+		order, err := c.Controller.Switch(ctx, found.Text, c.Who.ID)
+		c.tells(err, func(t Teller) { t.Ordered(order.ID) })
 		return err
 	case label.Bay:
 		return c.choose(ctx, found.Text)
@@ -155,23 +165,25 @@ func (c *Console) startExpecting(ctx context.Context, board string) error {
 
 func (c *Console) readLabel(ctx context.Context, bay, text string) error {
 	board, err := c.Controller.readLabel(ctx, bay, text, c.Who.ID)
-	if err == nil && board != "" {
-		c.LabelRead(bay, board)
+	if board != "" {
+		c.tells(err, func(t Teller) { t.LabelRead(bay, board) })
 	}
 	return err
+}
+
+// tells says what a line did, unless it did nothing.
+func (c *Console) tells(err error, what func(t Teller)) {
+	if err == nil && c.Tells != nil {
+		what(c.Tells)
+	}
 }
 
 // withBay does a command that names a bay by its number.
 func (c *Console) withBay(ctx context.Context, text string) error {
 	word, number := WordStart, text
-	do := func(ctx context.Context, bay, operator string) error {
-		return c.Controller.Start(ctx, Start{Bay: bay, Operator: operator, Order: c.Controller.OrderID()})
-	}
-	for other, does := range map[string]func(ctx context.Context, bay, operator string) error{
-		WordStop: c.Controller.Stop, WordAcknowledge: c.Controller.Acknowledge,
-	} {
+	for _, other := range []string{WordStop, WordAcknowledge} {
 		if after, found := strings.CutPrefix(text, other+" "); found {
-			word, number, do = other, after, does
+			word, number = other, after
 		}
 	}
 	bay, err := c.numbered(number)
@@ -181,7 +193,22 @@ func (c *Console) withBay(ctx context.Context, text string) error {
 	if word == WordStart {
 		c.chosen = bay
 	}
-	return c.confirmed(ctx, word, strings.TrimSpace(number), func(ctx context.Context) error { return do(ctx, bay, c.Who.ID) })
+	return c.confirmed(ctx, word, strings.TrimSpace(number), func(ctx context.Context) error { return c.does(ctx, word, bay) })
+}
+
+// does does the command of a bay. A start is told by the events of the Run.
+func (c *Console) does(ctx context.Context, word, bay string) (err error) {
+	switch word {
+	case WordStop:
+		err = c.Controller.Stop(ctx, bay, c.Who.ID)
+		c.tells(err, func(t Teller) { t.Stopping(bay) })
+	case WordAcknowledge:
+		err = c.Controller.Acknowledge(ctx, bay, c.Who.ID)
+		c.tells(err, func(t Teller) { t.Released(bay) })
+	default:
+		err = c.Controller.Start(ctx, Start{Bay: bay, Operator: c.Who.ID, Order: c.Controller.OrderID()})
+	}
+	return err
 }
 
 // signIn signs another operator in. If the badge is refused, the present operator stays signed in.
@@ -190,6 +217,7 @@ func (c *Console) signIn(ctx context.Context, badge string) error {
 	if err != nil {
 		return err
 	}
+	c.tells(nil, func(t Teller) { t.SignedIn(who.Name) })
 	before := c.Who.ID
 	if c.Who = who; before != "" && before != who.ID {
 		err = c.Operators.SignOut(ctx, before, "another operator signed in")

@@ -27,6 +27,7 @@ type Options struct {
 	Events func(station.Event)       // gets each event of the engine; must not block
 	Ended  func(runs []*station.Run) // gets the Runs of a board when they have ended; safe for concurrent use
 	Paused func(why error)           // gets why Runs pause, and nil when they go on; must not block
+	Report func() error              // says why JSON lines of the shift are lost; must not block. nil: nobody asked for them
 }
 
 // A Controller runs the bays of one station. Its methods are safe for concurrent use.

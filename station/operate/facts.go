@@ -23,6 +23,11 @@ func (c *Controller) Facts(context.Context) (Facts, error) {
 		Order: c.order, HSM: c.hsm(), Entries: c.record.Registry.AuditSize(), Checkpointed: c.checkpointed, AuditBad: cmp.Or(c.unwritten, c.auditBad),
 		Automatic: c.automatic, Draining: c.draining, ScanBack: c.record.Config.RequireScanBack,
 	}
+	if c.options.Report != nil {
+		if err := c.options.Report(); err != nil {
+			facts.ReportBad = reason.OneLine(err)
+		}
+	}
 	if c.opened != nil {
 		facts.Unwitnessed = c.opened.instance.WitnessWarning()
 	}

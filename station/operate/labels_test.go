@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -127,8 +128,8 @@ func TestALabelIsReadInLinesOfText(t *testing.T) {
 	pattern := fixtures.Must(label.ParsePattern(`SN(?P<serial>[0-9a-f]+)`))(t)
 	reader := label.NewReader()
 	reader.Patterns = []label.Pattern{pattern}
-	var answers []string
-	console := Console{Controller: s.Controller, Operators: s.Operators, Who: Operator{ID: "anna"}, Labels: reader, LabelRead: func(bay, board string) { answers = append(answers, bay+" "+board) }}
+	var answers told
+	console := Console{Controller: s.Controller, Operators: s.Operators, Who: Operator{ID: "anna"}, Labels: reader, Tells: &answers}
 	s.must(console.Do(t.Context(), "1"))
 	s.must(console.Do(t.Context(), "2"))
 	s.waits()
@@ -144,7 +145,7 @@ func TestALabelIsReadInLinesOfText(t *testing.T) {
 	}
 	board := s.facts().Bays[0].Label
 	s.must(console.Do(t.Context(), board))
-	if len(answers) != 2 || answers[1] != "posix-1 "+board {
+	if len(answers) != 2 || answers[1] != "label posix-1 "+board {
 		t.Errorf("the right labels were answered with %q", answers)
 	}
 	s.must(console.Do(t.Context(), "1"))
@@ -212,4 +213,41 @@ func TestALineWithoutThePrefixIsNoLabel(t *testing.T) {
 	s.must(console.Do(t.Context(), "~OP-1"))
 	s.refuses(console.Do(t.Context(), "~1"), errCommand)
 	s.refuses(console.Do(t.Context(), "WO-7"), ErrNoPrefix)
+}
+
+// told notes what a Console tells.
+type told []string
+
+func (l *told) SignedIn(name string)        { *l = append(*l, "signed in "+name) }
+func (l *told) Ordered(id string)           { *l = append(*l, "order "+id) }
+func (l *told) Stopping(bay string)         { *l = append(*l, "stopping "+bay) }
+func (l *told) Released(bay string)         { *l = append(*l, "released "+bay) }
+func (l *told) LabelRead(bay, board string) { *l = append(*l, "label "+bay+" "+board) }
+
+// A line that acts has an answer, as on the screen. What is refused has none.
+func TestALineSaysWhatItDid(t *testing.T) {
+	s := ready(t, "posix:1")
+	s.must(OpenOrder(t.Context(), s.record, "WO-7", 5, "anna", nil))
+	var answers told
+	console := Console{Controller: s.Controller, Operators: s.Operators, Labels: label.NewReader(), Tells: &answers}
+	s.refuses(console.Do(t.Context(), "OP-9"), ErrUnknownBadge)
+	s.must(console.Do(t.Context(), "OP-1"))
+	s.refuses(console.Do(t.Context(), "WO-404"), station.ErrUnknownOrder)
+	s.must(console.Do(t.Context(), "WO-7"))
+	s.must(console.Do(t.Context(), "stop 1"))
+	if want := (told{"signed in Anna", "order WO-7", "stopping posix-1"}); !slices.Equal(answers, want) {
+		t.Errorf("got %q, want %q", answers, want)
+	}
+}
+
+// Who leads the facts to the screen says there that JSON lines are lost.
+func TestLostJSONLinesAreInTheFacts(t *testing.T) {
+	s := ready(t, "posix:1")
+	if bad := s.facts().ReportBad; bad != "" {
+		t.Error(bad)
+	}
+	s.options.Report = func() error { return errors.New("no space\nleft on device") }
+	if bad := s.facts().ReportBad; bad != "no space; left on device" {
+		t.Errorf("%q", bad)
+	}
 }

@@ -26,7 +26,7 @@ func (o Operators) SignIn(ctx context.Context, code string) (Operator, error) {
 	record := o.Controller.record
 	if !known {
 		denied := record.NoteBy(ctx, "operator.login.fail", audit.Denied, "", map[string]string{"badge": reason.Printable(code)})
-		return Operator{}, errors.Join(fmt.Errorf("%w: %+q", ErrUnknownBadge, code), denied)
+		return Operator{}, errors.Join(fmt.Errorf("%w: %+q; want the code of a badge of badges.yaml, such as OP-1001", ErrUnknownBadge, code), denied)
 	}
 	return Operator{ID: who.ID, Name: who.Name, Role: who.Role}, record.NoteBy(ctx, "operator.login.ok", audit.Success, who.ID, signInDetails(by, who.Role))
 }

@@ -49,6 +49,7 @@ type Facts struct {
 	Entries      int64     // in the audit log
 	Checkpointed time.Time // of the newest checkpoint, zero when there is none
 	AuditBad     string    // why the audit log accepts no entries, empty when it accepts them
+	ReportBad    string    // why JSON lines of the shift are lost; empty when none is
 	Unwitnessed  string    // which witnesses do not confirm the audit log, and why; empty when all do
 	Automatic    bool
 	Paused       string // why no Run can start at present, empty when Runs can

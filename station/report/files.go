@@ -39,6 +39,7 @@ type Files struct {
 
 	writes  sync.WaitGroup // the goroutine of Add, while Runs wait for it
 	rebuild sync.WaitGroup
+	losing  sync.Once // says once in the log that JSON lines are lost
 
 	disk  sync.Mutex              // held by the one that writes certificates
 	fresh map[certificateKey]bool // written for a Run since the rebuild began; nil: no rebuild. disk covers it
@@ -224,10 +225,23 @@ func (f *Files) writeLine(run *station.Run) error {
 	f.lines++
 	f.mu.Unlock()
 	line, err := recordOf(run, f.options.Station, f.options.Exceptions).line()
-	if err == nil {
-		_, _ = f.jsonl.Write(line) // Close reports the lines that are lost
+	if err != nil {
+		return err
 	}
-	return err
+	if _, err := f.jsonl.Write(line); err != nil { // Close returns it with the number of lines that are lost
+		f.losing.Do(func() {
+			f.options.Log.Error("JSON lines are lost: make room or start the reader, and open the station again; `station runs` and the history of the screen have all Runs", "error", err)
+		})
+	}
+	return nil
+}
+
+// Trouble returns why JSON lines are lost by now, or nil. It is safe for concurrent use.
+func (f *Files) Trouble() error {
+	if f.jsonl == nil {
+		return nil
+	}
+	return f.jsonl.Trouble()
 }
 
 // Finish writes the JUnit report, which needs all Runs, closes the reports, and returns all errors.

@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -274,9 +276,24 @@ func TestJSONLinesThatAreLostAreNamed(t *testing.T) {
 	}
 	runs := []*station.Run{aRun(station.Reject, "sealed"), aRun(station.Fault, "line")}
 	t.Run("a full device", func(t *testing.T) {
-		files := opened(t, Options{JSONL: "/dev/full"})
+		var said bytes.Buffer
+		files := opened(t, Options{JSONL: "/dev/full", Log: slog.New(slog.NewTextHandler(&said, nil))})
+		if err := files.Trouble(); err != nil {
+			t.Error(err)
+		}
 		files.Add(runs)
-		if err := files.Close(); !errors.Is(err, syscall.ENOSPC) || err.Error() != "--jsonl: writing to /dev/full: no space left on device; 2 of 2 lines are missing" {
+		for end := time.Now().Add(time.Minute); files.Trouble() == nil && time.Now().Before(end); {
+			time.Sleep(time.Millisecond)
+		}
+		if err := files.Trouble(); !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("while the shift goes on, the trouble is %v", err)
+		}
+		files.Add(runs[1:])
+		files.writes.Wait()
+		if n := strings.Count(said.String(), "JSON lines are lost"); n != 1 {
+			t.Errorf("the log says it %d times: %s", n, said.String())
+		}
+		if err := files.Close(); !errors.Is(err, syscall.ENOSPC) || err.Error() != "--jsonl: writing to /dev/full: no space left on device; 3 of 3 lines are missing" {
 			t.Error(err)
 		}
 	})

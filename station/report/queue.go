@@ -134,6 +134,13 @@ func (q *Queue) trouble() error {
 	return nil
 }
 
+// Trouble returns why text was lost, or nil.
+func (q *Queue) Trouble() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.trouble()
+}
+
 // Flush returns when all text is written, or nothing more can be written: after an error of
 // the writer, or when the reader took nothing for as long as the patience of the Queue. The
 // error says why text was lost, now or earlier.

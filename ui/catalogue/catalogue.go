@@ -186,7 +186,8 @@ func compare(reference, texts map[string]string) error {
 	return errors.Join(wrong...)
 }
 
-var verb = regexp.MustCompile(`%(?:\[(\d)\])?([a-z%])`)
+// verb has anything behind a percent sign, so that a sign that begins no verb, as in "10 % of", differs from the English text.
+var verb = regexp.MustCompile(`%(?:\[(\d+)\])?(.?)`)
 
 // verbs gives the verbs of a text with the index of the argument they take, sorted.
 func verbs(text string) []string {

@@ -21,7 +21,7 @@ func (s *session) runPlain(ctx context.Context) error {
 	go func() {
 		read <- ui.ReadLines(life, s.stdin, ui.Typing{Echo: s.view, Suffix: s.record.Config.LabelReader().After}, entered)
 	}()
-	console := operate.Console{Controller: s.controller, Operators: s.operators, Who: s.who, Labels: s.record.Config.LabelReader(), LabelRead: s.lines.LabelRead}
+	console := operate.Console{Controller: s.controller, Operators: s.operators, Who: s.who, Labels: s.record.Config.LabelReader(), Tells: s.lines}
 	if terminal(s.stdin) {
 		console.Ask = s.lines.Ask
 	}

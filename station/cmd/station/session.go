@@ -140,7 +140,7 @@ func (p *sessionPlan) open(now, drain context.Context, files *instance.Files) (*
 	}
 	reports.Rebuild(drain, record.Registry)
 	s := &session{sessionPlan: p, record: record, reports: reports}
-	s.controller = operate.New(now, record, operate.Options{Bays: p.bays, Boards: boards, Events: s.event, Ended: reports.Add, Paused: s.paused})
+	s.controller = operate.New(now, record, operate.Options{Bays: p.bays, Boards: boards, Events: s.event, Ended: reports.Add, Paused: s.paused, Report: reports.Trouble})
 	s.operators = operate.Operators{Controller: s.controller, Badges: files.Operators}
 	s.checker = health.ForShift(record, s.prompts(), s.ready)
 	s.checker.Examine(p.bays, boards)

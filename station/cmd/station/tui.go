@@ -80,7 +80,7 @@ func (s *screen) flags(cmd *cobra.Command) {
 	flags.DurationVar(&s.takt, "takt", 0, "target for the time between two boards, such as 40s")
 	flags.DurationVar(&s.idleLock, "idle-lock", 0, "lock the screen after so long without a key, such as 10m")
 	flags.Var(&s.shifts, "shifts", "when shifts begin, such as 06:00,14:00,22:00; numbers are of one shift (default 00:00)")
-	flags.StringVar(&s.operator, "operator", "", "badge or id that is signed in at the start")
+	flags.StringVar(&s.operator, "operator", "", "badge that is signed in at the start; without badges.yaml the id of the operator")
 	s.emulationFlags(cmd)
 }
 

@@ -289,13 +289,15 @@ func TestAShiftInPlainLines(t *testing.T) {
 	c := s.startsPlain("--boards", "posix:2", "--plain")
 	c.gets("1", "sign in first")
 	c.gets("OP-9", "badge is not known")
-	c.gets("OP-1\nWO-404", "not open")
-	c.gets("WO-7\n3", "want a bay's number")
+	c.gets("OP-1", "Signed in: ")
+	c.gets("WO-404", "not open")
+	c.gets("WO-7", "Work order WO-7")
+	c.gets("3", "want a bay's number")
 	c.gets("stop 7", "want a bay's number")
 	c.gets(strings.Repeat("pasted ", 5000), "want a bay's number") // a long line is refused, and the session goes on
 	c.gets("\x1b[2J\xff1", "want a bay's number")
 	c.gets("1", "PASS")
-	c.gets("OP-2\n2\nstop 2", "posix-2")
+	c.gets("OP-2\n2\nstop 2", "Bay posix-2 is being stopped")
 	c.gets("quit", "")
 	c.ends(exitPass)
 	inOrder(t, s.types(), "operator.login.fail denied station", "operator.login.ok success anna", "line.order denied anna", "line.order success anna",
