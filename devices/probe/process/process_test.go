@@ -160,9 +160,38 @@ func TestAProcessWithoutEnvironmentIsNotWaitedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { bare.Process.Kill(); bare.Wait() })
-	for deadline := time.Now().Add(30 * time.Second); startsProgram(bare.Process.Pid); time.Sleep(time.Millisecond) {
+	for deadline, seen := time.Now().Add(30*time.Second), map[string]bool{}; startsProgram(bare.Process.Pid, seen); time.Sleep(execPause) {
 		if time.Now().After(deadline) {
 			t.Fatal("it counts as a process that starts a program")
+		}
+	}
+}
+
+// While Linux writes the environment of a program that starts, the environment has no octets for a moment: one look of 5,000 saw it. The test
+// waits for ten of them.
+func TestAProcessThatStartsAProgramHasAnEnvironment(t *testing.T) {
+	again := filepath.Join(t.TempDir(), "again")
+	if err := os.WriteFile(again, []byte("exec /bin/sh "+again+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	mark := "NAME=" + strings.Repeat("long ", 1000)
+	starts := exec.Command("/bin/sh", again)
+	starts.Env = []string{"FIRST=" + strings.Repeat("long ", 5000), mark}
+	if err := starts.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { starts.Process.Kill(); starts.Wait() })
+	for bare := map[string]bool{}; len(bare) < 10; {
+		environment, err := environmentOf(starts.Process.Pid)
+		if err != nil || len(environment) > 0 && !hasVariable(environment, mark) {
+			t.Fatalf("an environment of %d octets has no mark, %v", len(environment), err)
+		}
+		seen := len(bare)
+		if len(environment) == 0 && !startsProgram(starts.Process.Pid, bare) {
+			t.Fatal("it counts as a process whose environment was cleared")
+		}
+		if len(bare) > seen {
+			time.Sleep(execPause)
 		}
 	}
 }
