@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -177,21 +178,38 @@ func TestCtrlGRightBehindAnotherKeyIsPressedAgain(t *testing.T) {
 	d.asked("start 2 by op17 for WO-4711")
 }
 
+// typesOneByOne types as a fast scanner does.
+func (t *terminal) typesOneByOne(octets string) {
+	t.t.Helper()
+	for _, r := range octets {
+		time.Sleep(5 * time.Millisecond)
+		if err := t.Type(string(r)); err != nil {
+			t.t.Fatal(err)
+		}
+	}
+}
+
+// scansUntil scans a label with the octets of F12, each time in the state that before makes, until the screen shows the answer to F12, and leaves what is open by Esc. A busy
+// machine can read the octets so late that they are Esc and some characters.
+func (t *terminal) scansUntil(answer string, before, scan func()) {
+	t.t.Helper()
+	for refused := false; !refused; t.typeText("\x1b") {
+		before()
+		time.Sleep(within)
+		from := t.Length()
+		scan()
+		ctx, cancel := context.WithTimeout(t.t.Context(), 5*time.Second)
+		refused = t.WaitFor(ctx, from, answer) == nil
+		cancel()
+	}
+}
+
 // A terminal makes F12 of the octets ESC [ 2 4 ~ of a label, which come one by one.
 func TestALabelWithTheOctetsOfF12DoesNothing(t *testing.T) {
 	s := newFakeStation()
 	term, _, over := atTheBench(t, s)
 	for _, octets := range []string{"u" + goKey, "X" + goKey + "\r"} {
-		from := term.Length()
-		time.Sleep(within)
-		for _, r := range octets {
-			time.Sleep(5 * time.Millisecond) // between the octets of a fast scanner
-			if err := term.Type(string(r)); err != nil {
-				t.Fatal(err)
-			}
-		}
-		term.waitForAfter(from, "right behind another key")
-		term.typeText("\x1b")
+		term.scansUntil("right behind another key", func() {}, func() { term.typesOneByOne(octets) })
 	}
 	if got := s.said(); got != "" {
 		t.Errorf("a label asked for %s", got)
@@ -263,28 +281,21 @@ func TestCtrlGAloneConfirms(t *testing.T) {
 func TestALabelThatBeginsWithTheOctetsOfF12ConfirmsNothing(t *testing.T) {
 	for name, types := range map[string]func(*terminal){
 		"one by one": func(term *terminal) {
-			for _, r := range goKey + "4006381333931\r" {
-				time.Sleep(5 * time.Millisecond) // between the octets of a fast scanner
-				if err := term.Type(string(r)); err != nil {
-					t.Fatal(err)
-				}
-			}
+			term.typesOneByOne(goKey + "4006381333931\r")
 		},
 		"in one read": func(term *terminal) { term.typeText(goKey + "4006381333931\r") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newFakeStation()
 			term, _, over := atTheBench(t, s)
-			term.typeText("X")
-			term.waitFor("Stop all")
-			time.Sleep(within)
-			from := term.Length()
-			types(term)
-			term.waitForAfter(from, "question")
+			term.scansUntil("question", func() {
+				from := term.Length()
+				term.typeText("X")
+				term.waitForAfter(from, "Stop all")
+			}, func() { types(term) })
 			if got := s.said(); got != "" {
 				t.Errorf("a label asked for %s", got)
 			}
-			term.typeText("\x1b")
 			term.leaves(over)
 		})
 	}
